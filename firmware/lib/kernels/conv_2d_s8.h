@@ -1,0 +1,30 @@
+// Two-dimensional convolution, int8, per-channel scales; groups and dilation included.
+#ifndef ESPALIER_KERNELS_CONV_2D_S8_H_
+#define ESPALIER_KERNELS_CONV_2D_S8_H_
+
+#include <stdint.h>
+
+struct conv_2d_params {
+  const int8_t *filter_ohwi;  // [output_c, filter_h, filter_w, input_c / groups]
+  const int32_t *bias;        // [output_c]
+  const int32_t *multiplier;  // [output_c], see requantize()
+  const int8_t *shift;        // [output_c], see requantize()
+  uint16_t input_h, input_w, input_c;
+  uint16_t output_h, output_w, output_c;
+  uint16_t filter_h, filter_w;
+  uint16_t stride_h, stride_w;
+  uint16_t dilation_h, dilation_w;
+  uint16_t pad_top, pad_left;
+  uint16_t groups;
+  int16_t input_offset;   // -zero_point of the input
+  int16_t output_offset;  // zero_point of the output
+  int8_t output_min, output_max;
+};
+
+//   input [1, input_h, input_w, input_c] NHWC
+//   output [1, output_h, output_w, output_c] NHWC, must not alias input
+// Padding counts as the input's zero point. Bit-exact with TFLite's reference
+// (internal/reference/integer_ops/conv.h, ConvPerChannel).
+void conv_2d_s8(const struct conv_2d_params *params, const int8_t *input, int8_t *output);
+
+#endif  // ESPALIER_KERNELS_CONV_2D_S8_H_

@@ -1,0 +1,1 @@
+"""Generate the aot engine's C from a plan."""

@@ -1,0 +1,218 @@
+"""What the templates print: names, numbers and C expressions, all worked out here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.ops.base import Constant, Field, KernelCall
+from pipeline.ops.table import kernel_call, macs_of
+from pipeline.plan.memory import ARENA_ALIGNMENT_BYTES
+from pipeline.records import Array, DeployPlan, Graph, Op, Tensor
+
+_VALUES_PER_LINE = {"int8_t": 20, "uint8_t": 20, "int32_t": 8}
+_DTYPE_CONSTANTS = {"int8": "MODEL_INT8", "uint8": "MODEL_UINT8"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayView:
+    """One constant array: `rows` are lines of comma-separated values."""
+
+    symbol: str
+    c_type: str
+    length: int
+    comment: str
+    rows: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerView:
+    """One operator: a comment, the parameters as lines, and the call; call is "" for none."""
+
+    index: int
+    comment: str
+    params_type: str
+    params_symbol: str
+    params_lines: tuple[str, ...]
+    call: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorView:
+    """An input or output of the model."""
+
+    name: str
+    comment: str
+    offset_bytes: int
+    size_bytes: int
+    dtype: str
+    scale: str
+    zero_point: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelView:
+    """The whole model."""
+
+    name: str
+    sha256: str
+    arena_bytes: int
+    arena_alignment: int
+    inputs_bytes: int
+    outputs_bytes: int
+    inputs: tuple[TensorView, ...]
+    outputs: tuple[TensorView, ...]
+    headers: tuple[str, ...]
+    arrays: tuple[ArrayView, ...]
+    layers: tuple[LayerView, ...]
+
+
+def model_view(plan: DeployPlan) -> ModelView:
+    """Everything that the templates print for a plan."""
+    graph = plan.graph
+    offsets = {
+        index: placement.offset_bytes
+        for placement in plan.placements
+        for index in placement.tensors
+    }
+    calls = [(op, kernel_call(op, graph)) for op in graph.ops]
+    arrays = [
+        _array_view(f"model_{op.index:02d}_{constant.name}", constant)
+        for op, call in calls
+        if call is not None
+        for constant in call.constants
+    ]
+    arrays += [_operand_view(graph.tensors[index]) for index in _constant_operands(graph, calls)]
+    return ModelView(
+        name=_comment(graph.name),
+        sha256=graph.sha256,
+        arena_bytes=plan.arena_bytes,
+        arena_alignment=ARENA_ALIGNMENT_BYTES,
+        inputs_bytes=sum(graph.tensors[index].size_bytes for index in graph.inputs),
+        outputs_bytes=sum(graph.tensors[index].size_bytes for index in graph.outputs),
+        inputs=tuple(_tensor_view(graph.tensors[i], offsets[i]) for i in graph.inputs),
+        outputs=tuple(_tensor_view(graph.tensors[i], offsets[i]) for i in graph.outputs),
+        headers=tuple(sorted({call.header for _, call in calls if call is not None})),
+        arrays=tuple(arrays),
+        layers=tuple(_layer_view(op, call, graph, offsets) for op, call in calls),
+    )
+
+
+def _constant_operands(graph: Graph, calls: list[tuple[Op, KernelCall | None]]) -> list[int]:
+    """Constant tensors that are passed to a kernel as if they were computed."""
+    used = {
+        index
+        for _, call in calls
+        if call is not None
+        for index in call.tensors
+        if graph.tensors[index].constant is not None
+    }
+    return sorted(used)
+
+
+def _layer_view(
+    op: Op, call: KernelCall | None, graph: Graph, offsets: dict[int, int]
+) -> LayerView:
+    comment = _layer_comment(op, graph)
+    if call is None:
+        return LayerView(
+            index=op.index,
+            comment=f"{comment}; shares its input's memory",
+            params_type="",
+            params_symbol="",
+            params_lines=(),
+            call="",
+        )
+    symbol = f"layer_{op.index:02d}"
+    arguments = [f"&{symbol}", *(_argument(graph.tensors[i], offsets) for i in call.tensors)]
+    return LayerView(
+        index=op.index,
+        comment=comment,
+        params_type=call.params_type,
+        params_symbol=symbol,
+        params_lines=tuple(
+            f".{field.name} = {_initialiser(field, op.index)}," for field in call.fields
+        ),
+        call=f"{call.function}({', '.join(arguments)})",
+    )
+
+
+def _layer_comment(op: Op, graph: Graph) -> str:
+    inputs = ", ".join(_shape(graph.tensors[i]) for i in op.inputs if _is_computed(graph, i))
+    output = _shape(graph.tensors[op.outputs[0]])
+    macs = macs_of(op, graph)
+    cost = f", {macs:,} MACs" if macs else ""
+    return f"{op.index}: {op.kind.value} {_comment(op.name)}: {inputs} -> {output}{cost}"
+
+
+def _is_computed(graph: Graph, index: int) -> bool:
+    return index >= 0 and graph.tensors[index].constant is None
+
+
+def _shape(tensor: Tensor) -> str:
+    return "[" + ", ".join(str(size) for size in tensor.shape) + "]"
+
+
+def _comment(text: str) -> str:
+    """A name as it may stand in a C comment: printable ASCII without comment marks."""
+    clean = "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
+    return clean.replace("*/", "* /").replace("/*", "/ *").rstrip("\\")
+
+
+def _argument(tensor: Tensor, offsets: dict[int, int]) -> str:
+    if tensor.constant is not None:
+        return f"model_tensor_{tensor.index}"
+    return f"AT({offsets[tensor.index]})"
+
+
+def _initialiser(field: Field, layer: int) -> str:
+    value = field.value
+    if isinstance(value, str):
+        return f"model_{layer:02d}_{value}"
+    if isinstance(value, tuple):
+        parts = [
+            f".{part.name} = {_initialiser(part, layer)}" if isinstance(part, Field) else str(part)
+            for part in value
+        ]
+        return "{" + ", ".join(parts) + "}"
+    # The literal -2147483648 is a long expression in C.
+    return str(value) if value != -(1 << 31) else "INT32_MIN"
+
+
+def _array_view(symbol: str, constant: Constant) -> ArrayView:
+    return _rows_view(symbol, constant.c_type, constant.values, constant.comment)
+
+
+def _operand_view(tensor: Tensor) -> ArrayView:
+    assert tensor.constant is not None
+    symbol = f"model_tensor_{tensor.index}"
+    return _rows_view(symbol, f"{tensor.dtype}_t", tensor.constant, _comment(tensor.name))
+
+
+def _rows_view(symbol: str, c_type: str, values: Array, comment: str) -> ArrayView:
+    flat = np.ravel(values).tolist()
+    step = _VALUES_PER_LINE[c_type]
+    texts = ["INT32_MIN" if value == -(1 << 31) else str(value) for value in flat]
+    return ArrayView(
+        symbol=symbol,
+        c_type=c_type,
+        length=len(flat),
+        comment=comment,
+        rows=tuple(", ".join(texts[at : at + step]) for at in range(0, len(texts), step)),
+    )
+
+
+def _tensor_view(tensor: Tensor, offset: int) -> TensorView:
+    quant = tensor.quant
+    scale = 1.0 if quant is None else quant.scale[0]
+    text = f"{np.float32(scale):.9g}"
+    return TensorView(
+        name=_comment(tensor.name),
+        comment=f"{tensor.dtype} {_shape(tensor)}",
+        offset_bytes=offset,
+        size_bytes=tensor.size_bytes,
+        dtype=_DTYPE_CONSTANTS[tensor.dtype],
+        scale=(text if "." in text or "e" in text else f"{text}.0") + "f",
+        zero_point=0 if quant is None else quant.zero_point[0],
+    )

@@ -1,0 +1,1 @@
+"""Operators of a quantized graph, one file each: parse, check, count, call."""

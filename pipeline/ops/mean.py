@@ -1,0 +1,103 @@
+"""MEAN: int8, over axes that are neighbours."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.fixed_point import quantize_multiplier
+from pipeline.ops.base import KernelCall, RawOp, fields_of, label_of
+from pipeline.ops.checks import (
+    input_of,
+    require,
+    require_constant,
+    require_counts,
+    require_int8,
+    scale_of,
+    zero_point_of,
+)
+from pipeline.records import Graph, Op, Requant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeanAttrs:
+    """Attributes of MEAN: the input seen as [outer, reduced, inner]."""
+
+    outer: int
+    reduced: int
+    inner: int
+
+
+def parse(raw: RawOp) -> MeanAttrs:
+    """Check shapes, types and axes; see `OpModule.parse`."""
+    require_counts(raw, (2, 2))
+    x, output = input_of(raw, 0), raw.outputs[0]
+    require_int8(raw, x, output)
+    values = require_constant(raw, input_of(raw, 1), "the axes")
+    rank = len(x.shape)
+    axes = {int(axis) % rank for axis in np.ravel(values)} if rank else set()
+    # An axis of length 1 changes nothing: it may lie between the others.
+    wide = sorted(axis for axis in axes if x.shape[axis] > 1)
+    between = [] if not wide else range(wide[0], wide[-1] + 1)
+    require(
+        all(axis in axes or x.shape[axis] == 1 for axis in between),
+        raw,
+        "the axes must be neighbours",
+        f"{sorted(axes)} of {x.shape}",
+        "Reduce over neighbouring axes, one after the other.",
+    )
+    first, last = (wide[0], wide[-1] + 1) if wide else (rank, rank)
+    attrs = MeanAttrs(
+        outer=math.prod(x.shape[:first]),
+        reduced=math.prod(x.shape[first:last]),
+        inner=math.prod(x.shape[last:]),
+    )
+    require(
+        output.num_elements == attrs.outer * attrs.inner,
+        raw,
+        f"the output must have {attrs.outer * attrs.inner} elements",
+        output.shape,
+        "The file is damaged; convert the model again.",
+    )
+    return attrs
+
+
+def macs(op: Op, graph: Graph) -> int:
+    """A mean adds; it multiplies nothing but its results."""
+    return 0
+
+
+def call(op: Op, graph: Graph) -> KernelCall:
+    """mean_s8; see `OpModule.call`."""
+    attrs = op.attrs
+    assert isinstance(attrs, MeanAttrs)
+    x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    requant = _with_divisor(quantize_multiplier(scale_of(x) / scale_of(output)), attrs.reduced)
+    return KernelCall(
+        function="mean_s8",
+        header="mean_s8.h",
+        params_type="mean_params",
+        fields=fields_of(
+            label_of(op),
+            outer=("uint32_t", attrs.outer),
+            reduced=("uint32_t", attrs.reduced),
+            inner=("uint32_t", attrs.inner),
+            input_offset_sum=("int32_t", -zero_point_of(x) * attrs.reduced),
+            multiplier=("int32_t", requant.multiplier),
+            shift=("int8_t", requant.shift),
+            output_offset=("int16_t", zero_point_of(output)),
+        ),
+        constants=(),
+        tensors=(op.inputs[0], op.outputs[0]),
+    )
+
+
+def _with_divisor(requant: Requant, count: int) -> Requant:
+    """Fold a division by `count` into a factor.
+
+    Source: TFLite `QuantizedMeanOrSum` (kernels/internal/reference/reduce.h).
+    """
+    shift = min(count.bit_length() - 1, 32, 31 + requant.shift)
+    return Requant(multiplier=(requant.multiplier << shift) // count, shift=requant.shift - shift)

@@ -1,0 +1,81 @@
+"""QUANTIZE: from one 8-bit quantization to another (uint8 inputs and outputs of int8 models)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
+from pipeline.ops.base import Constant, KernelCall, RawOp, fields_of, label_of
+from pipeline.ops.checks import input_of, require, require_counts, scale_of, zero_point_of
+from pipeline.records import Graph, Op, Tensor
+
+
+def parse(raw: RawOp) -> None:
+    """Check shapes and types; see `OpModule.parse`. The operator has no attributes."""
+    require_counts(raw, (1, 1))
+    for tensor in (input_of(raw, 0), raw.outputs[0]):
+        require(
+            tensor.dtype in ("int8", "uint8"),
+            raw,
+            f"tensor '{tensor.name}' must be int8 or uint8",
+            tensor.dtype,
+            "Convert the model with inference_input_type and inference_output_type int8.",
+        )
+        require(
+            tensor.quant is not None and len(tensor.quant.scale) == 1,
+            raw,
+            f"tensor '{tensor.name}' must have one scale",
+            tensor.quant,
+            "Quantize the model to full int8 (espalier quantize).",
+        )
+    require(
+        input_of(raw, 0).num_elements == raw.outputs[0].num_elements,
+        raw,
+        "input and output must have the same shape",
+        f"{input_of(raw, 0).shape} and {raw.outputs[0].shape}",
+        "The file is damaged; convert the model again.",
+    )
+
+
+def macs(op: Op, graph: Graph) -> int:
+    """Nothing is accumulated."""
+    return 0
+
+
+def call(op: Op, graph: Graph) -> KernelCall:
+    """flip_sign_8 where that is all, else lookup_8; see `OpModule.call`."""
+    x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    table = requantization_table(x, output)
+    size = fields_of(label_of(op), size=("uint32_t", x.num_elements))
+    tensors = (op.inputs[0], op.outputs[0])
+    if np.array_equal(table, np.arange(256) ^ 0x80):
+        return KernelCall(
+            function="flip_sign_8",
+            header="flip_sign_8.h",
+            params_type="flip_sign_params",
+            fields=size,
+            constants=(),
+            tensors=tensors,
+        )
+    return KernelCall(
+        function="lookup_8",
+        header="lookup_8.h",
+        params_type="lookup_params",
+        fields=(*fields_of(label_of(op), table=("pointer", "table")), *size),
+        constants=(Constant(name="table", c_type="uint8_t", values=table),),
+        tensors=tensors,
+    )
+
+
+def requantization_table(x: Tensor, output: Tensor) -> npt.NDArray[np.uint8]:
+    """Output bits [256] for each pattern of input bits.
+
+    Source: TFLite `Requantize` (kernels/internal/reference/requantize.h); bit-exact.
+    """
+    values = np.arange(256, dtype=np.uint8).view(x.dtype).astype(np.int64)
+    requant = quantize_multiplier(scale_of(x) / scale_of(output))
+    scaled = multiply_by_quantized_multiplier(values - zero_point_of(x), requant)
+    info = np.iinfo(output.dtype)
+    result = np.clip(scaled + zero_point_of(output), info.min, info.max).astype(output.dtype)
+    return result.view(np.uint8)

@@ -1,0 +1,297 @@
+"""Read a .tflite file as a Graph, without TensorFlow; fold what is constant."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import ConfigError, UnsupportedModelError
+from pipeline.ops.base import RawOp
+from pipeline.ops.table import FOLDED_OPS, parse_op
+from pipeline.records import Array, Graph, Op, OpKind, QuantParams, Tensor
+
+_FILE_IDENTIFIER = b"TFL3"
+
+# TFLite's TensorType codes whose values NumPy can hold.
+_DTYPES = {
+    0: "float32",
+    1: "float16",
+    2: "int32",
+    3: "uint8",
+    4: "int64",
+    6: "bool",
+    7: "int16",
+    9: "int8",
+    10: "float64",
+}
+_FLOAT_DTYPES = ("float16", "float32", "float64")
+
+
+def read_graph(path: Path) -> Graph:
+    """Read a quantized .tflite file.
+
+    Args:
+        path: the file.
+    Raises:
+        ConfigError: the file cannot be read.
+        UnsupportedModelError: it is no .tflite file, is damaged, is a float model, or holds
+            an operator, type or shape that cannot be deployed; the message names it.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read the model '{path}': {error.strerror}.") from error
+    return parse_graph(data, path.stem, str(path))
+
+
+def parse_graph(data: bytes, name: str, origin: str) -> Graph:
+    """Read the bytes of a .tflite file; see `read_graph`.
+
+    Args:
+        data: the bytes.
+        name: of the graph.
+        origin: where the bytes come from, for messages.
+    """
+    if data[4:8] != _FILE_IDENTIFIER:
+        raise UnsupportedModelError(
+            f"'{origin}' is not a TensorFlow Lite model: bytes 4 to 8 must be 'TFL3'. "
+            f"Received: {data[4:8]!r}. Give a .tflite file, or a .keras file with --data."
+        )
+    try:
+        return _Reader(data, name).graph()
+    except (struct.error, IndexError, ValueError, TypeError, OverflowError, MemoryError) as error:
+        # The flatbuffers package checks nothing: a damaged file shows as any of these.
+        raise UnsupportedModelError(
+            f"'{origin}' is truncated or damaged: {error}. "
+            f"Received: {len(data)} bytes. Copy or convert the model again."
+        ) from error
+
+
+class _Reader:
+    """The parts of a flatbuffer, turned into records one after the other."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        import tflite
+
+        self._data = data
+        self._name = name
+        self._model: Any = tflite.Model.GetRootAsModel(data, 0)
+        if self._model.SubgraphsLength() != 1:
+            raise UnsupportedModelError(
+                "the model must have one subgraph. "
+                f"Received: {self._model.SubgraphsLength()}. "
+                "Build it without control flow, or convert a single signature."
+            )
+        self._subgraph: Any = self._model.Subgraphs(0)
+        self._op_names: dict[int, str] = {
+            code: kind
+            for kind, code in vars(tflite.BuiltinOperator).items()
+            if isinstance(code, int)
+        }
+
+    def graph(self) -> Graph:
+        tensors = [self._tensor(index) for index in range(self._subgraph.TensorsLength())]
+        inputs = tuple(self._subgraph.Inputs(i) for i in range(self._subgraph.InputsLength()))
+        outputs = tuple(self._subgraph.Outputs(i) for i in range(self._subgraph.OutputsLength()))
+        operators = [self._subgraph.Operators(i) for i in range(self._subgraph.OperatorsLength())]
+        self._check_kinds(operators)
+        known = set(inputs) | {tensor.index for tensor in tensors if tensor.constant is not None}
+        ops: list[Op] = []
+        for operator in operators:
+            raw = self._raw_op(operator, tensors)
+            self._check_order(raw, known)
+            known.update(tensor.index for tensor in raw.outputs)
+            if raw.kind in FOLDED_OPS:
+                output = raw.outputs[0]
+                tensors[output.index] = _with_constant(output, FOLDED_OPS[raw.kind](raw))
+                continue
+            ops.append(
+                Op(
+                    index=len(ops),
+                    kind=raw.kind,
+                    name=raw.name,
+                    inputs=tuple(-1 if x is None else x.index for x in raw.inputs),
+                    outputs=tuple(tensor.index for tensor in raw.outputs),
+                    attrs=parse_op(raw),
+                )
+            )
+        self._check_ends(tensors, inputs, outputs, known)
+        return Graph(
+            name=self._name,
+            sha256=hashlib.sha256(self._data).hexdigest(),
+            tflite_bytes=len(self._data),
+            tensors=tuple(tensors),
+            ops=tuple(ops),
+            inputs=inputs,
+            outputs=outputs,
+        )
+
+    def _tensor(self, index: int) -> Tensor:
+        raw = self._subgraph.Tensors(index)
+        name = (raw.Name() or b"").decode("utf-8", "replace")
+        dtype = _DTYPES.get(raw.Type(), f"TensorType {raw.Type()}")
+        shape = tuple(raw.Shape(i) for i in range(raw.ShapeLength()))
+        if any(size < 0 for size in shape):
+            raise UnsupportedModelError(
+                f"tensor '{name}': the shape must be known. Received: {shape}. "
+                "Convert the model with a fixed input shape."
+            )
+        if raw.Sparsity() is not None:
+            raise UnsupportedModelError(
+                f"tensor '{name}': sparse weights cannot be deployed. "
+                "Received: a sparse tensor. Convert the model without sparsity."
+            )
+        return Tensor(
+            index=index,
+            name=name,
+            shape=shape,
+            dtype=dtype,
+            quant=self._quant(raw, name),
+            constant=self._constant(raw, name, shape, dtype),
+        )
+
+    def _quant(self, raw: Any, name: str) -> QuantParams | None:
+        quant = raw.Quantization()
+        if quant is None or quant.ScaleLength() == 0:
+            return None
+        scales = tuple(float(quant.Scale(i)) for i in range(quant.ScaleLength()))
+        zero_points = tuple(int(quant.ZeroPoint(i)) for i in range(quant.ZeroPointLength()))
+        if not all(math.isfinite(scale) and scale > 0 for scale in scales):
+            raise UnsupportedModelError(
+                f"tensor '{name}': scales must be finite and positive. "
+                f"Received: {min(scales)} to {max(scales)}. Quantize the model again."
+            )
+        if len(zero_points) not in (0, 1, len(scales)):
+            raise UnsupportedModelError(
+                f"tensor '{name}': there must be as many zero points as scales. "
+                f"Received: {len(zero_points)} and {len(scales)}. Convert the model again."
+            )
+        if len(zero_points) != len(scales):
+            zero_points = (zero_points or (0,)) * len(scales)
+        axis = quant.QuantizedDimension() if len(scales) > 1 else None
+        return QuantParams(scale=scales, zero_point=zero_points, axis=axis)
+
+    def _constant(self, raw: Any, name: str, shape: tuple[int, ...], dtype: str) -> Array | None:
+        buffer = self._model.Buffers(raw.Buffer())
+        if buffer is None or buffer.DataLength() == 0:
+            return None
+        if dtype not in _DTYPES.values():
+            raise UnsupportedModelError(
+                f"tensor '{name}': weights must be int8 and biases int32. Received: {dtype}. "
+                "Quantize the model to full int8 (espalier quantize)."
+            )
+        values = np.frombuffer(buffer.DataAsNumpy().tobytes(), dtype=dtype)
+        if values.size != math.prod(shape):
+            raise UnsupportedModelError(
+                f"tensor '{name}': {math.prod(shape)} values are expected for shape {shape}. "
+                f"Received: {values.size}. The file is damaged; convert the model again."
+            )
+        return values.reshape(shape)
+
+    def _check_kinds(self, operators: list[Any]) -> None:
+        """Refuse unknown operators and float models, all of them in one message."""
+        names = [self._kind_name(operator) for operator in operators]
+        floats = [
+            f"{kind} '{self._op_name(operator)}'"
+            for kind, operator in zip(names, operators, strict=True)
+            if self._works_on_floats(operator)
+        ]
+        if floats:
+            shown = ", ".join(floats[:5]) + (f" and {len(floats) - 5} more" if floats[5:] else "")
+            raise UnsupportedModelError(
+                "every operator must work on integers for the engine. "
+                f"Received: float tensors at {shown}. Quantize to full int8, inputs and "
+                "outputs included: espalier quantize MODEL.keras --data SPEC."
+            )
+        unknown = sorted({name for name in names if name not in OpKind.__members__})
+        if unknown:
+            supported = ", ".join(sorted(OpKind.__members__))
+            raise UnsupportedModelError(
+                f"operators that engine aot cannot run. Received: {', '.join(unknown)}. "
+                f"Build the model from: {supported}."
+            )
+
+    def _kind_name(self, operator: Any) -> str:
+        code = self._model.OperatorCodes(operator.OpcodeIndex())
+        # Codes above 127 stand in the newer field; the older one then holds 127.
+        builtin = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())
+        if code.CustomCode():
+            return f"custom operator {code.CustomCode().decode('utf-8', 'replace')}"
+        return self._op_names.get(builtin, f"operator code {builtin}")
+
+    def _op_name(self, operator: Any) -> str:
+        """Name of the first output; the converter joins the names of fused operators by ';'."""
+        if operator.OutputsLength() == 0:
+            return ""
+        name: bytes = self._subgraph.Tensors(operator.Outputs(0)).Name() or b""
+        return name.decode("utf-8", "replace").split(";")[0]
+
+    def _works_on_floats(self, operator: Any) -> bool:
+        indices = [operator.Inputs(i) for i in range(operator.InputsLength())]
+        indices += [operator.Outputs(i) for i in range(operator.OutputsLength())]
+        types = {self._subgraph.Tensors(i).Type() for i in indices if i >= 0}
+        return any(_DTYPES.get(code) in _FLOAT_DTYPES for code in types)
+
+    def _raw_op(self, operator: Any, tensors: list[Tensor]) -> RawOp:
+        indices = [operator.Inputs(i) for i in range(operator.InputsLength())]
+        outputs = [operator.Outputs(i) for i in range(operator.OutputsLength())]
+        for index in [*indices, *outputs]:
+            if not -1 <= index < len(tensors):
+                raise ValueError(f"tensor {index} of {len(tensors)} does not exist")
+        return RawOp(
+            kind=OpKind[self._kind_name(operator)],
+            name=self._op_name(operator),
+            inputs=tuple(None if i < 0 else tensors[i] for i in indices),
+            outputs=tuple(tensors[i] for i in outputs),
+            options=operator.BuiltinOptions(),
+        )
+
+    def _check_order(self, raw: RawOp, known: set[int]) -> None:
+        for tensor in raw.inputs:
+            if tensor is not None and tensor.index not in known:
+                raise ValueError(f"{raw.label} reads tensor '{tensor.name}' before it exists")
+        for tensor in raw.outputs:
+            if tensor.index in known:
+                raise ValueError(f"{raw.label} writes tensor '{tensor.name}' a second time")
+
+    def _check_ends(
+        self,
+        tensors: list[Tensor],
+        inputs: tuple[int, ...],
+        outputs: tuple[int, ...],
+        known: set[int],
+    ) -> None:
+        """Check that inputs and outputs are 8-bit tensors which the operators compute."""
+        if not inputs or not outputs:
+            raise ValueError("the model has no inputs or no outputs")
+        for what, indices in (("input", inputs), ("output", outputs)):
+            for index in indices:
+                tensor = tensors[index]
+                if tensor.dtype not in ("int8", "uint8"):
+                    raise UnsupportedModelError(
+                        f"{what} '{tensor.name}' must be int8 or uint8. Received: "
+                        f"{tensor.dtype}. Convert with inference_{what}_type int8."
+                    )
+                if tensor.constant is not None or index not in known:
+                    raise UnsupportedModelError(
+                        f"{what} '{tensor.name}' must be computed by the model. Received: "
+                        "a constant or a tensor that no operator writes. Convert again."
+                    )
+
+
+def _with_constant(tensor: Tensor, value: Array) -> Tensor:
+    constant = np.ascontiguousarray(value)
+    constant.flags.writeable = False
+    return Tensor(
+        index=tensor.index,
+        name=tensor.name,
+        shape=tuple(value.shape),
+        dtype=str(value.dtype),
+        quant=tensor.quant,
+        constant=constant,
+    )

@@ -1,0 +1,288 @@
+"""Every record that passes between stages: frozen, compared by value, arrays read-only.
+
+``real = scale * (quantized - zero_point)`` throughout. Sizes carry their unit in the name.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[np.generic]
+
+
+class OpKind(Enum):
+    """Operators that the pipeline knows, under TFLite's names."""
+
+    ADD = "ADD"
+    AVERAGE_POOL_2D = "AVERAGE_POOL_2D"
+    CONV_2D = "CONV_2D"
+    DEPTHWISE_CONV_2D = "DEPTHWISE_CONV_2D"
+    FULLY_CONNECTED = "FULLY_CONNECTED"
+    MAX_POOL_2D = "MAX_POOL_2D"
+    MEAN = "MEAN"
+    PACK = "PACK"
+    PAD = "PAD"
+    QUANTIZE = "QUANTIZE"
+    RESHAPE = "RESHAPE"
+    SHAPE = "SHAPE"
+    SOFTMAX = "SOFTMAX"
+    STRIDED_SLICE = "STRIDED_SLICE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantParams:
+    """Affine quantization of a tensor.
+
+    Attributes:
+        scale: one float32 value per tensor, or one per channel along `axis`; all > 0.
+        zero_point: as many as scales.
+        axis: the channel dimension where there is more than one scale, else None.
+    """
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    axis: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requant:
+    """A positive real factor as a Q31 multiplier and a power of two; shift > 0 is to the left."""
+
+    multiplier: int
+    shift: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tensor:
+    """A tensor of a graph; `constant` holds its value where it has one (read-only)."""
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    quant: QuantParams | None = None
+    constant: Array | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def num_elements(self) -> int:
+        """Product of the shape; 1 for a scalar."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the tensor in memory."""
+        return self.num_elements * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Op:
+    """One operator: tensor indices in and out (-1 for an absent optional input)."""
+
+    index: int
+    kind: OpKind
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    attrs: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """A quantized model: operators in execution order over tensors.
+
+    Attributes:
+        name: file name without suffix.
+        sha256: of the .tflite file, hex.
+        tflite_bytes: size of the .tflite file.
+        tensors: all tensors; a tensor's position is its index.
+        ops: in execution order; an op's position is its index.
+        inputs, outputs: tensor indices, in the model's order.
+    """
+
+    name: str
+    sha256: str
+    tflite_bytes: int
+    tensors: tuple[Tensor, ...]
+    ops: tuple[Op, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where a buffer lies in the tensor arena, and while which operators it is alive.
+
+    Attributes:
+        tensors: the tensors that share the buffer (a RESHAPE's output shares its input's);
+            empty for the scratch of one operator.
+        offset_bytes, size_bytes: in the arena.
+        first_op, last_op: positions in the execution order, both inclusive; -1 is before
+            the first operator (inputs).
+    """
+
+    tensors: tuple[int, ...]
+    offset_bytes: int
+    size_bytes: int
+    first_op: int
+    last_op: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployPlan:
+    """A graph with its memory plan.
+
+    Attributes:
+        graph: without the operators that are constant.
+        placements: every buffer of the arena.
+        arena_bytes: size of the arena.
+        lower_bound_bytes: the largest live set; no plan for this order can be smaller.
+        scratch_bytes: the largest scratch of one operator (part of the arena).
+        macs: multiply-accumulates of one inference.
+        weights_bytes: all constants that the generated code holds for the model.
+    """
+
+    graph: Graph
+    placements: tuple[Placement, ...]
+    arena_bytes: int
+    lower_bound_bytes: int
+    scratch_bytes: int
+    macs: int
+    weights_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceTree:
+    """A folder of generated sources.
+
+    Attributes:
+        root: the folder.
+        files: paths relative to root, sorted.
+        digest: sha256 over names and contents, hex.
+    """
+
+    root: Path
+    files: tuple[str, ...]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """Facts of a board, from boards/<name>/board.toml.
+
+    Attributes:
+        name: of the folder.
+        description: for people.
+        mcu, core: chip and processor core.
+        clock_hz: of the core; None where it means nothing (hosts).
+        flash_bytes, ram_bytes: what a model, its engine and the firmware may use;
+            None where there is no limit (hosts).
+        clock: what the device's ticks are: "instructions" (emulators), "cycles" or "host".
+        instructions_per_tick: exact instructions per tick where clock is "instructions".
+        emulators: device kinds that can run the board, in order of preference.
+    """
+
+    name: str
+    description: str
+    mcu: str
+    core: str
+    clock_hz: int | None
+    flash_bytes: int | None
+    ram_bytes: int | None
+    clock: str
+    instructions_per_tick: int | None
+    emulators: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirmwareSize:
+    """Where the bytes of an image go, read from its ELF.
+
+    Attributes:
+        weights_bytes: all constants of the model.
+        runtime_bytes: kernels, generated code and what they pull in.
+        harness_bytes: protocol, port, start-up.
+        flash_bytes: text + data of the image, the sum of the three.
+        arena_bytes: the tensor arena.
+        static_ram_bytes: data + bss without the arena and without the stack's reserve.
+    """
+
+    weights_bytes: int
+    runtime_bytes: int
+    harness_bytes: int
+    flash_bytes: int
+    arena_bytes: int
+    static_ram_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firmware:
+    """A built firmware.
+
+    Attributes:
+        build_id: 16 hex digits over sources, board, engine, flags and compiler.
+        board, engine: names.
+        toolchain: compiler name and version.
+        elf_path: the image with symbols.
+        size: where its bytes go; None for a host build.
+    """
+
+    build_id: str
+    board: str
+    engine: str
+    toolchain: str
+    elf_path: Path
+    size: FirmwareSize | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputSet:
+    """Inputs for a device, in the model's own dtype and layout.
+
+    Attributes:
+        spec: where they came from, as the user wrote it.
+        names: one per sample (file names, or running numbers).
+        x: one array [samples, *shape of the input without its batch] per model input.
+        y: class index of each sample, int64 [samples], or None without labels.
+        skipped: (file, reason) of each file that could not be read.
+    """
+
+    spec: str
+    names: tuple[str, ...]
+    x: tuple[Array, ...] = field(compare=False, repr=False)
+    y: npt.NDArray[np.int64] | None = field(default=None, compare=False, repr=False)
+    skipped: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What a device did with a set of inputs.
+
+    Attributes:
+        build_id: as the device itself reported it.
+        device: kind of device, e.g. "qemu".
+        clock: "instructions", "cycles" or "host".
+        ticks_per_second: of the device's timer.
+        warmup: inferences before the timed ones.
+        ticks: of each timed inference, in units of `clock` (instructions where it says so).
+        layer_ticks: of each layer in one inference, same unit.
+        mismatches: samples whose outputs differ from the reference in any bit.
+        stack_peak_bytes: deepest stack during inference; None where the device cannot know.
+        arena_bytes: as the device reported it.
+        outputs: one array [samples, *shape without batch] per model output, raw.
+    """
+
+    build_id: str
+    device: str
+    clock: str
+    ticks_per_second: int
+    warmup: int
+    ticks: tuple[int, ...]
+    layer_ticks: tuple[int, ...]
+    mismatches: int
+    stack_peak_bytes: int | None
+    arena_bytes: int
+    outputs: tuple[Array, ...] = field(compare=False, repr=False)

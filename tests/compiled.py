@@ -1,0 +1,273 @@
+"""Generated models compiled for this machine, so that tests can run them layer by layer."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.codegen.render import generate
+from pipeline.paths import cache_path, firmware_path
+from pipeline.plan.deploy import make_plan
+from pipeline.records import Array, DeployPlan, Graph
+
+_STRICT = ("-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
+_SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
+
+# What a byte of the arena holds before anything is written to it.
+_GARBAGE = 0xA5
+
+
+class HostCompiler:
+    """Compiles generated models for this machine; the kernels once, each model on its own.
+
+    Args:
+        folder: for everything that is compiled.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._kernels = firmware_path() / "lib" / "kernels"
+        self._numbers = itertools.count()
+        cc = shutil.which("cc")
+        self._command = [cc] if cc else [sys.executable, "-m", "ziglang", "cc"]
+        # Zig checks for undefined behaviour by default, with a runtime that it does not link here.
+        self._plain = ("-fPIC",) if cc else ("-fPIC", "-fno-sanitize=all")
+        self._objects: dict[tuple[str, ...], list[str]] = {}
+        self._sanitizes: bool | None = None
+
+    def compile(self, graph: Graph) -> CompiledModel:
+        """The aot engine's code for a graph, loaded into this process."""
+        plan = make_plan(graph)
+        folder = self._generate(plan)
+        # One translation unit is compiled in half the time of two.
+        unit = folder / "unit.c"
+        unit.write_text('#include "weights.c"\n#include "model.c"\n', encoding="ascii")
+        library = folder / "model.so"
+        self._cc(
+            *self._plain,
+            "-shared",
+            *self._includes(folder),
+            str(unit),
+            *self._kernel_objects(self._plain),
+            "-o",
+            str(library),
+        )
+        return CompiledModel(plan, library)
+
+    def sanitize(self, graph: Graph) -> SanitizedModel:
+        """The same as a program under AddressSanitizer and UndefinedBehaviorSanitizer.
+
+        Skips the test where the compiler cannot link such programs.
+        """
+        if not self._can_sanitize():
+            pytest.skip(f"{self._command[-1]} has no -fsanitize=address,undefined")
+        plan = make_plan(graph)
+        folder = self._generate(plan)
+        main = folder / "main.c"
+        main.write_text(_checking_main(plan), encoding="ascii")
+        program = folder / "model"
+        self._cc(
+            *_SANITIZE,
+            *self._includes(folder),
+            str(main),
+            str(folder / "model.c"),
+            str(folder / "weights.c"),
+            *self._kernel_objects(_SANITIZE),
+            "-o",
+            str(program),
+        )
+        return SanitizedModel(plan, program)
+
+    def _generate(self, plan: DeployPlan) -> Path:
+        folder = self._folder / f"model_{next(self._numbers)}"
+        generate(plan, folder, command="test")
+        return folder
+
+    def _includes(self, folder: Path) -> tuple[str, ...]:
+        return (f"-I{self._kernels}", f"-I{folder}")
+
+    def _kernel_objects(self, flags: tuple[str, ...]) -> list[str]:
+        if flags not in self._objects:
+            objects = []
+            for source in sorted(self._kernels.glob("*.c")):
+                target = self._folder / f"{source.stem}_{len(self._objects)}.o"
+                self._cc(*flags, "-c", str(source), "-o", str(target))
+                objects.append(str(target))
+            self._objects[flags] = objects
+        return self._objects[flags]
+
+    def _can_sanitize(self) -> bool:
+        if self._sanitizes is None:
+            probe = self._folder / "probe.c"
+            probe.write_text("int main(void) { return 0; }\n", encoding="ascii")
+            program = self._folder / "probe"
+            try:
+                self._cc(*_SANITIZE, str(probe), "-o", str(program))
+                subprocess.run([str(program)], check=True, capture_output=True)
+                self._sanitizes = True
+            except (AssertionError, subprocess.CalledProcessError):
+                self._sanitizes = False
+        return self._sanitizes
+
+    def _cc(self, *arguments: str) -> None:
+        cache = str(cache_path() / "zig")
+        done = subprocess.run(
+            [*self._command, *_STRICT, *arguments],
+            env={"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache, **os.environ},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+class CompiledModel:
+    """A generated model in this process, and its arena.
+
+    Args:
+        plan: of the model.
+        library: the shared library that was compiled from it.
+    """
+
+    def __init__(self, plan: DeployPlan, library: Path) -> None:
+        self.plan = plan
+        self._library = ctypes.CDLL(str(library))
+        self._arena = (ctypes.c_uint8 * (plan.arena_bytes + 16))()
+        self._base = -ctypes.addressof(self._arena) % 16
+        self._offsets = _offsets(plan)
+
+    def run(self, x: Sequence[Array]) -> tuple[Array, ...]:
+        """Outputs of one sample, given one array per input, with or without batch."""
+        self.load(x)
+        self._library.model_run(ctypes.byref(self._arena, self._base))
+        return tuple(self.read(index) for index in self.plan.graph.outputs)
+
+    def load(self, x: Sequence[Array]) -> None:
+        """Write the inputs; whatever else is in the arena is garbage, as on a device."""
+        ctypes.memset(self._arena, _GARBAGE, len(self._arena))
+        for index, values in zip(self.plan.graph.inputs, x, strict=True):
+            data = np.ascontiguousarray(values).tobytes()
+            assert len(data) == self.plan.graph.tensors[index].size_bytes
+            ctypes.memmove(self._address(index), data, len(data))
+
+    def run_layer(self, layer: int) -> None:
+        """Run one layer."""
+        self._library.model_run_layer(ctypes.byref(self._arena, self._base), layer)
+
+    def read(self, index: int) -> Array:
+        """A tensor's value in the arena, in the tensor's shape."""
+        tensor = self.plan.graph.tensors[index]
+        data = ctypes.string_at(self._address(index), tensor.size_bytes)
+        return np.frombuffer(data, dtype=tensor.dtype).reshape(tensor.shape)
+
+    def _address(self, index: int) -> int:
+        return ctypes.addressof(self._arena) + self._base + self._offsets[index]
+
+
+class SanitizedModel:
+    """A generated model as a program that ends at the first access outside a layer's tensors.
+
+    Args:
+        plan: of the model.
+        program: that was compiled from it and from `_checking_main`.
+    """
+
+    def __init__(self, plan: DeployPlan, program: Path) -> None:
+        self._plan = plan
+        self._program = program
+
+    def run(self, samples: Sequence[Sequence[Array]]) -> list[tuple[Array, ...]]:
+        """Outputs of each sample, given one array per input."""
+        data = b"".join(np.ascontiguousarray(x).tobytes() for sample in samples for x in sample)
+        done = subprocess.run(
+            [str(self._program)],
+            input=data,
+            # The leak checker cannot run under every tracer and container; nothing is allocated.
+            env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
+        graph = self._plan.graph
+        results = []
+        position = 0
+        for _ in samples:
+            outputs = []
+            for index in graph.outputs:
+                tensor = graph.tensors[index]
+                raw = done.stdout[position : position + tensor.size_bytes]
+                outputs.append(np.frombuffer(raw, dtype=tensor.dtype).reshape(tensor.shape))
+                position += tensor.size_bytes
+            results.append(tuple(outputs))
+        assert position == len(done.stdout)
+        return results
+
+
+def _offsets(plan: DeployPlan) -> dict[int, int]:
+    return {
+        index: placement.offset_bytes
+        for placement in plan.placements
+        for index in placement.tensors
+    }
+
+
+def _checking_main(plan: DeployPlan) -> str:
+    """A main() that runs samples from stdin and lets each layer touch its own tensors only."""
+    offsets = _offsets(plan)
+    regions = [
+        (op.index, offsets[index], plan.graph.tensors[index].size_bytes)
+        for op in plan.graph.ops
+        for index in (*op.inputs, *op.outputs)
+        if index in offsets
+    ]
+    rows = "".join(f"    {{{layer}, {at}, {size}}},\n" for layer, at, size in regions)
+    return f"""\
+#include <sanitizer/asan_interface.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+
+static const struct {{
+  unsigned layer;
+  uint32_t offset_bytes, size_bytes;
+}} kRegions[] = {{
+{rows}}};
+
+int main(void) {{
+  uint8_t *arena = aligned_alloc(MODEL_ARENA_ALIGNMENT, MODEL_ARENA_BYTES);
+  for (;;) {{
+    memset(arena, {_GARBAGE}, MODEL_ARENA_BYTES);
+    for (unsigned i = 0; i < MODEL_NUM_INPUTS; ++i) {{
+      uint8_t *input = arena + model_inputs[i].offset_bytes;
+      if (fread(input, 1, model_inputs[i].size_bytes, stdin) != model_inputs[i].size_bytes) {{
+        free(arena);
+        return 0;
+      }}
+    }}
+    for (unsigned layer = 0; layer < MODEL_NUM_LAYERS; ++layer) {{
+      ASAN_POISON_MEMORY_REGION(arena, MODEL_ARENA_BYTES);
+      for (size_t i = 0; i < sizeof kRegions / sizeof kRegions[0]; ++i) {{
+        if (kRegions[i].layer == layer) {{
+          ASAN_UNPOISON_MEMORY_REGION(arena + kRegions[i].offset_bytes, kRegions[i].size_bytes);
+        }}
+      }}
+      model_run_layer(arena, layer);
+      ASAN_UNPOISON_MEMORY_REGION(arena, MODEL_ARENA_BYTES);
+    }}
+    for (unsigned i = 0; i < MODEL_NUM_OUTPUTS; ++i) {{
+      fwrite(arena + model_outputs[i].offset_bytes, 1, model_outputs[i].size_bytes, stdout);
+    }}
+  }}
+}}
+"""
