@@ -107,13 +107,13 @@ void softmax_s8(const struct softmax_params *params, const int8_t *input, int8_t
     }
     int32_t headroom = count_leading_zeros((uint32_t)sum);
     int32_t scale = reciprocal((int32_t)(((uint32_t)sum << headroom) - UINT32_C(0x80000000)));
-    // At most 31 unless more than 256 classes tie for the maximum, where the reference gives up.
+    // Above 31 if 512 or more classes tie for the maximum: every result rounds to 0 then, while
+    // the reference aborts.
     int32_t exponent = 12 - headroom + 31 - 8;
-    exponent = exponent > 31 ? 31 : exponent;
     for (int32_t i = 0; i < depth; ++i) {
       int32_t difference = input[i] - largest;
       int32_t y = 0;
-      if (difference >= params->diff_min) {
+      if (difference >= params->diff_min && exponent <= 31) {
         y = divide_by_power(multiply(scale, exp_of_difference(params, difference)), exponent);
       }
       output[i] = (int8_t)clamp(y + INT8_MIN, INT8_MIN, INT8_MAX);

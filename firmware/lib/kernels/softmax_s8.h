@@ -6,7 +6,7 @@
 
 struct softmax_params {
   uint32_t rows;
-  uint32_t depth;
+  uint32_t depth;      // up to 4095, so that the sum of exponentials fits
   int32_t multiplier;  // beta * input scale in Q5.26, see requantize()
   int8_t shift;        // to the left
   int32_t diff_min;    // differences to the row's maximum below this contribute nothing

@@ -1,0 +1,79 @@
+"""Adds the firmware's sources to a PlatformIO build, each group into a folder of its own.
+
+The folders' names are what linker scripts tell harness, runtime and weights apart by:
+
+    espalier_harness/   src/main.cc, lib/core, the board's port
+    espalier_runtime/   lib/engine_<engine> and the libraries it calls
+    espalier_model/     the generated sources
+
+Environment variables (the pipeline sets all of them; a bare `pio run` works without):
+
+    ESPALIER_SOURCES      folder of the generated sources, for engines that have any
+    ESPALIER_BUILD_ID     16 hex digits
+    ESPALIER_MODEL_NAME   for the `profile` command
+"""
+
+import os
+import sys
+from pathlib import Path
+
+Import("env")  # noqa: F821
+
+FIRMWARE = Path(env["PROJECT_DIR"])  # noqa: F821
+BOARDS = FIRMWARE.parent / "boards"
+# Speed does not matter in the harness; what it takes of the flash does.
+HARNESS_OPTIMIZATION = "-Os"
+RUNTIME_OPTIMIZATION = "-O2"
+
+
+def add_group(env, group, folders, **overrides):
+    """Compile the C and C++ files of `folders` into $BUILD_DIR/<group>."""
+    for folder in folders:
+        for source in sorted(Path(folder).rglob("*.c*")):
+            if source.suffix not in (".c", ".cc"):
+                continue
+            relative = source.relative_to(folder).with_suffix("")
+            name = "_".join((Path(folder).name, *relative.parts))
+            if group == "espalier_model":
+                name = relative.as_posix()
+            env.Append(
+                PIOBUILDFILES=env.Object(f"$BUILD_DIR/{group}/{name}.o", str(source), **overrides)
+            )
+
+
+def generated_sources(engine):
+    """The folder with the model's sources, or stop with a message."""
+    folder = os.environ.get("ESPALIER_SOURCES", "")
+    if not (Path(folder) / "model.h").is_file():
+        sys.exit(
+            f"Error: engine {engine} is compiled together with a generated model: ESPALIER_SOURCES "
+            f"must name a folder with model.h. Received: {folder!r}. `espalier build` sets it."
+        )
+    return folder
+
+
+def add_sources(env):
+    """Add every group of the environment's board and engine."""
+    board = env.GetProjectOption("custom_board")
+    engine = env.GetProjectOption("custom_engine")
+    libraries = env.GetProjectOption("custom_engine_libraries", "").split()
+    runtime = [FIRMWARE / "lib" / name for name in (f"engine_{engine}", *libraries)]
+    model = [generated_sources(engine)] if libraries else []
+    env.Append(CPPPATH=[str(FIRMWARE / "lib" / "core"), *map(str, runtime), *model])
+    identity = {
+        "ESPALIER_BUILD_ID": os.environ.get("ESPALIER_BUILD_ID", "0" * 16),
+        "ESPALIER_MODEL_NAME": os.environ.get("ESPALIER_MODEL_NAME", "none"),
+        "ESPALIER_BOARD": board,
+    }
+    add_group(
+        env,
+        "espalier_harness",
+        [FIRMWARE / "src", FIRMWARE / "lib" / "core", BOARDS / board],
+        OPTIMIZATION=HARNESS_OPTIMIZATION,
+        CPPDEFINES=[(key, env.StringifyMacro(value)) for key, value in identity.items()],
+    )
+    add_group(env, "espalier_runtime", runtime, OPTIMIZATION=RUNTIME_OPTIMIZATION)
+    add_group(env, "espalier_model", model, OPTIMIZATION=RUNTIME_OPTIMIZATION)
+
+
+add_sources(env)  # noqa: F821

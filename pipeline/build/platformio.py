@@ -1,0 +1,246 @@
+"""Build firmware with PlatformIO Core from PyPI, without its registry.
+
+Core asks its registry for one package only, `tool-scons`; a folder that starts the SCons of this
+Python environment takes its place. Each build has a core folder and a build folder of its own, so
+that builds may run at the same time and nothing depends on what was built before.
+"""
+
+from __future__ import annotations
+
+import configparser
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from pipeline.artifacts import hash_tree, write_json
+from pipeline.build.size import ImageSize, check_fits, read_size
+from pipeline.build.toolchain import Toolchain, find_toolchain
+from pipeline.errors import BuildError, ConfigError, MissingToolError
+from pipeline.paths import boards_path, cache_path, firmware_path
+from pipeline.records import Board, Firmware, SourceTree
+
+ELF = "firmware.elf"
+SIZE = "size.json"
+LOG = "build.log"
+
+_JOBS = 2
+_TIMEOUT_S = 900
+_SHOWN_LINES = 6
+_ERROR_LINE = re.compile(r"\berror\b|undefined (reference|symbol)|overflowed by", re.IGNORECASE)
+_SOURCE_SUFFIXES = (".c", ".cc", ".h", ".ini", ".json", ".ld", ".py")
+
+
+def _ignore(_: str) -> None:
+    """Drop a line of progress."""
+
+
+def build_firmware(
+    board: Board,
+    engine: str,
+    source: SourceTree,
+    out: Path,
+    *,
+    model_name: str = "none",
+    toolchain: str = "auto",
+    log: Callable[[str], None] = _ignore,
+) -> Firmware:
+    """Compile and link a firmware into `out`: firmware.elf, size.json, build.log.
+
+    The same arguments and sources give the same bytes, whatever `out` and `source.root` are.
+
+    Args:
+        board: the target.
+        engine: a folder firmware/lib/engine_<engine> for which the board has an environment.
+        source: the generated model; files that an engine without a model ignores.
+        out: folder, made where it is missing.
+        model_name: what the firmware's `profile` command says; "vww01" and "ic01" make text
+            commands load pixels, as MLPerf Tiny's runner sends them.
+        toolchain: "auto", "gcc" or "zig".
+        log: called with lines of progress.
+    Raises:
+        ConfigError: the board has no such engine.
+        MissingToolError: no compiler, or no PlatformIO.
+        BuildError: compiling or linking failed; the message shows where.
+        DoesNotFitError: the image is too large for the board.
+    """
+    environment = _environment(board, engine)
+    compiler = find_toolchain(board, toolchain)
+    identity = compute_build_id(board, engine, source, compiler, model_name=model_name)
+    out.mkdir(parents=True, exist_ok=True)
+    elf_path = out / ELF
+    for name in (ELF, SIZE, LOG):
+        (out / name).unlink(missing_ok=True)
+    log(f"building {environment} with {compiler}")
+    if compiler.kind == "zig" and not (cache_path() / "zig").is_dir():
+        log("Zig compiles its run-time library once: some 15 s")
+    # PlatformIO changes into its project: no path that it gets may be relative.
+    with tempfile.TemporaryDirectory(prefix=".platformio-", dir=out.resolve()) as scratch:
+        _write_core_folder(Path(scratch) / "core")
+        variables = {
+            "ESPALIER_SOURCES": str(source.root.resolve()),
+            "ESPALIER_BUILD_ID": identity,
+            "ESPALIER_MODEL_NAME": model_name,
+            "ESPALIER_TOOLCHAIN": compiler.kind,
+        }
+        _run_platformio(environment, Path(scratch), variables, out / LOG)
+        shutil.copyfile(Path(scratch) / "build" / environment / ELF, elf_path)
+    elf_path.chmod(0o755)
+    image = read_size(elf_path) if board.flash_bytes is not None else None
+    write_json(out / SIZE, _size_record(image, identity, compiler))
+    if image is not None:
+        check_fits(image, board)
+    return Firmware(
+        build_id=identity,
+        board=board.name,
+        engine=engine,
+        toolchain=str(compiler),
+        elf_path=elf_path,
+        size=image.firmware if image is not None else None,
+    )
+
+
+def compute_build_id(
+    board: Board, engine: str, source: SourceTree, compiler: Toolchain, *, model_name: str = "none"
+) -> str:
+    """16 hex digits over everything that decides about the image; arguments as of a build."""
+    facts = {
+        "firmware": hash_tree(firmware_path(), suffixes=_SOURCE_SUFFIXES),
+        "board": hash_tree(boards_path() / board.name, suffixes=(*_SOURCE_SUFFIXES, ".toml")),
+        "environment": f"{board.name}-{engine}",
+        "source": source.digest,
+        "model_name": model_name,
+        "compiler": str(compiler),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def board_engines(board: Board) -> tuple[str, ...]:
+    """Engines that a board can be built with: its PlatformIO environments.
+
+    Raises:
+        ConfigError: the board has no platformio.ini.
+    """
+    path = boards_path() / board.name / "platformio.ini"
+    parser = configparser.ConfigParser(interpolation=None)
+    if not parser.read(path, encoding="utf-8"):
+        raise ConfigError(
+            f"board '{board.name}': expected a file {path}. Received: none. boards/README.md says "
+            "what belongs into it."
+        )
+    prefix = f"env:{board.name}-"
+    return tuple(name.removeprefix(prefix) for name in parser.sections() if name.startswith(prefix))
+
+
+def _environment(board: Board, engine: str) -> str:
+    engines = board_engines(board)
+    if engine not in engines:
+        raise ConfigError(
+            f"engine: expected one of {', '.join(engines)} for board '{board.name}'. "
+            f"Received: '{engine}'."
+        )
+    return f"{board.name}-{engine}"
+
+
+def _write_core_folder(core: Path) -> None:
+    """Lay a `tool-scons` into PlatformIO's core folder that runs the installed SCons.
+
+    Raises:
+        MissingToolError: PlatformIO or SCons is not installed.
+    """
+    try:
+        import SCons  # noqa: F401
+        from platformio.dependencies import get_core_dependencies
+    except ImportError as error:
+        raise MissingToolError(
+            f"PlatformIO: expected the Python packages platformio and scons. Received: {error}. "
+            "`make setup` installs them."
+        ) from error
+    # Core takes the package only if name, owner and version are the ones that it would install.
+    version = get_core_dependencies()["tool-scons"].lstrip("~^")
+    spec = {"owner": "platformio", "id": None, "name": "tool-scons"}
+    spec |= {"requirements": None, "uri": None}
+    folder = core / "packages" / "tool-scons"
+    folder.mkdir(parents=True)
+    write_json(folder / "package.json", {"name": "tool-scons", "version": version})
+    write_json(
+        folder / ".piopm",
+        {"type": "tool", "name": "tool-scons", "version": version, "spec": spec},
+    )
+    (folder / "scons.py").write_text(
+        "import sys\nfrom SCons.Script import main\nsys.exit(main())\n"
+    )
+
+
+def _run_platformio(
+    environment: str, scratch: Path, variables: Mapping[str, str], log_path: Path
+) -> None:
+    """Run `pio run` for one environment; everything it says goes to `log_path`."""
+    # Nothing that a user has set for PlatformIO elsewhere may get in here.
+    inherited = {key: value for key, value in os.environ.items() if not _is_foreign(key)}
+    settings = {
+        "PLATFORMIO_CORE_DIR": str(scratch / "core"),
+        "PLATFORMIO_WORKSPACE_DIR": str(scratch / "workspace"),
+        "PLATFORMIO_BUILD_DIR": str(scratch / "build"),
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
+        "PLATFORMIO_SETTING_CHECK_PLATFORMIO_INTERVAL": "36500",
+        "PLATFORMIO_SETTING_CHECK_PRUNE_SYSTEM_THRESHOLD": "0",
+        "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
+        "PLATFORMIO_NO_ANSI": "true",
+        "ZIG_GLOBAL_CACHE_DIR": str(cache_path() / "zig"),
+        "ZIG_LOCAL_CACHE_DIR": str(cache_path() / "zig"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    command = [sys.executable, "-m", "platformio", "run", "-v", "-j", str(_JOBS)]
+    command += ["-d", str(firmware_path()), "-e", environment]
+    with log_path.open("w", encoding="utf-8") as stream:
+        try:
+            status = subprocess.run(
+                command,
+                env=inherited | settings | dict(variables),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                timeout=_TIMEOUT_S,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired as error:
+            raise BuildError(
+                f"build {environment}: expected PlatformIO to end within {_TIMEOUT_S} s. "
+                f"Received: no end. The log is {log_path}."
+            ) from error
+    if status != 0:
+        shown = "\n".join(f"  {line}" for line in _first_errors(log_path))
+        raise BuildError(
+            f"build {environment}: expected the firmware to compile and link. Received:\n"
+            f"{shown}\nThe whole log is {log_path}."
+        )
+
+
+def _is_foreign(key: str) -> bool:
+    return key.startswith(("PLATFORMIO_", "ESPALIER_", "SCONS"))
+
+
+def _first_errors(log_path: Path) -> list[str]:
+    """The compiler's first complaint with the lines that explain it, or the log's end."""
+    lines = log_path.read_text(encoding="utf-8", errors="replace").splitlines()
+    # Commands in the log name options like -Werror; complaints do not start with a program.
+    complaints = [
+        number
+        for number, line in enumerate(lines)
+        if _ERROR_LINE.search(line) and " -o " not in line
+    ]
+    begin = complaints[0] if complaints else max(0, len(lines) - _SHOWN_LINES)
+    return lines[begin : begin + _SHOWN_LINES]
+
+
+def _size_record(image: ImageSize | None, build_id: str, compiler: Toolchain) -> dict[str, object]:
+    sizes = None if image is None else asdict(image)
+    return {"build_id": build_id, "toolchain": str(compiler), "size": sizes}
