@@ -1,0 +1,1 @@
+"""Devices that run the firmware, and the protocol that is spoken with them."""

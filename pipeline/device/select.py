@@ -1,0 +1,62 @@
+"""From a kind of device, as a user names it, to the device."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+
+from pipeline.device.base import Device
+from pipeline.device.host import HostDevice
+from pipeline.device.qemu import PROGRAM as QEMU_PROGRAM
+from pipeline.device.qemu import QemuDevice
+from pipeline.device.unicorn import UnicornDevice
+from pipeline.errors import ConfigError
+from pipeline.records import Board, Firmware
+
+AUTO = "auto"
+
+_MAKERS: dict[str, Callable[[Board, Firmware], Device]] = {
+    "host": lambda board, firmware: HostDevice(firmware.elf_path),
+    "qemu": lambda board, firmware: QemuDevice(board.name, firmware.elf_path),
+    "unicorn": lambda board, firmware: UnicornDevice(board.name, firmware.elf_path),
+}
+KINDS = tuple(_MAKERS)
+
+
+def resolve_emulator(requested: str, board: Board) -> str:
+    """The kind of device to run a board on.
+
+    Args:
+        requested: a kind, or "auto" for the first of the board's that is installed.
+
+    Raises:
+        ConfigError: the board does not have this kind.
+    """
+    kinds = tuple(kind for kind in board.emulators if kind in _MAKERS)
+    if requested == AUTO and kinds:
+        # Unicorn and the host need nothing beyond this package, and never are missing.
+        return next((kind for kind in kinds if _is_installed(kind)), kinds[-1])
+    if requested not in kinds:
+        choices = ", ".join((AUTO, *kinds)) if kinds else "none: it is not emulated"
+        raise ConfigError(
+            f"emulator: board '{board.name}' runs on {choices}. Received: '{requested}'."
+        )
+    return requested
+
+
+def make_device(kind: str, board: Board, firmware: Firmware) -> Device:
+    """A device, not yet open, that runs `firmware`; `kind` as in `resolve_emulator`.
+
+    Raises:
+        ConfigError: the board does not have this kind, or the firmware is another board's.
+    """
+    if firmware.board != board.name:
+        raise ConfigError(
+            f"{firmware.elf_path}: expected a firmware for board '{board.name}'. Received: one "
+            f"for '{firmware.board}'. Build it for this board."
+        )
+    return _MAKERS[resolve_emulator(kind, board)](board, firmware)
+
+
+def _is_installed(kind: str) -> bool:
+    return kind != "qemu" or shutil.which(QEMU_PROGRAM) is not None

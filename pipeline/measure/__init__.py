@@ -1,0 +1,1 @@
+"""Measures a firmware on a device."""

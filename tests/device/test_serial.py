@@ -1,0 +1,93 @@
+"""Serial ports, with a pseudo-terminal in the place of a board."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import tty
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.device.base import Deadline
+from pipeline.device.protocol import Client
+from pipeline.device.serial import SerialDevice, _open_error
+from pipeline.errors import DeviceError
+from tests.device.conftest import ECHO_BYTES, echo, fake_echo
+
+pty = pytest.importorskip("pty", reason="pseudo-terminals are a feature of POSIX")
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, str]]:
+    """The board's end, and the name of the port."""
+    board, port = pty.openpty()
+    tty.setraw(port)
+    yield board, os.ttyname(port)
+    for descriptor in (board, port):
+        os.close(descriptor)
+
+
+def test_bytes_go_both_ways(terminal: tuple[int, str]) -> None:
+    board, port = terminal
+    with SerialDevice(port) as device:
+        device.write(b"name%")
+        assert os.read(board, 100) == b"name%"
+        os.write(board, b"m-ready\r\n")
+        assert device.read(Deadline(5.0)) == b"m-ready\r\n"
+        assert device.read(Deadline(0.05)) == b""
+
+
+def test_the_client_speaks_over_a_port(terminal: tuple[int, str]) -> None:
+    board, port = terminal
+    fake = fake_echo()
+    fake.open()
+    os.write(board, fake.read(Deadline(0)))
+
+    def serve() -> None:
+        while (data := os.read(board, 4096)) != b"stop":
+            fake.write(data)
+            os.write(board, fake.read(Deadline(0)))
+
+    server = threading.Thread(target=serve)
+    server.start()
+    with SerialDevice(port) as device:
+        client = Client(device)
+        client.connect()
+        inputs = bytes(range(ECHO_BYTES))
+        assert client.run(inputs).outputs == echo(inputs)
+        device.write(b"stop")
+        server.join(5.0)
+
+
+def test_missing_port_is_named() -> None:
+    with pytest.raises(DeviceError, match=r"/dev/ttyNone: cannot open .*Plug the board in"):
+        SerialDevice("/dev/ttyNone").open()
+
+
+def test_port_in_use_is_named(terminal: tuple[int, str]) -> None:
+    _, port = terminal
+    with (
+        SerialDevice(port),
+        pytest.raises(DeviceError, match=rf"{port}: .*Another program uses the port"),
+    ):
+        SerialDevice(port).open()
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.EACCES, "usermod -aG dialout"),
+        (errno.EBUSY, "close its serial monitor"),
+        (errno.EIO, "Check the port's name and the cable"),
+    ],
+)
+def test_errors_of_opening_say_what_to_do(number: int, advice: str) -> None:
+    error = OSError(number, os.strerror(number))
+    assert advice in str(_open_error("/dev/ttyACM0", error))
+
+
+def test_nobody_at_the_other_end_of_a_socket() -> None:
+    with pytest.raises(DeviceError, match="cannot open the port"):
+        SerialDevice("socket://127.0.0.1:1").open()
