@@ -1,0 +1,34 @@
+"""Builders, loading and training of Keras models."""
+
+from pipeline.model.augment import GENTLE, AugmentOptions
+from pipeline.model.build import ARCHITECTURES, build_model
+from pipeline.model.facts import ModelFacts, model_facts
+from pipeline.model.load import LoadedModel, copy_weights, load_initial, load_model, save_model
+from pipeline.model.train import (
+    FRESH,
+    TRANSFER,
+    EpochReport,
+    TrainOptions,
+    TrainResult,
+    train_model,
+)
+
+__all__ = [
+    "ARCHITECTURES",
+    "FRESH",
+    "GENTLE",
+    "TRANSFER",
+    "AugmentOptions",
+    "EpochReport",
+    "LoadedModel",
+    "ModelFacts",
+    "TrainOptions",
+    "TrainResult",
+    "build_model",
+    "copy_weights",
+    "load_initial",
+    "load_model",
+    "model_facts",
+    "save_model",
+    "train_model",
+]

@@ -1,0 +1,186 @@
+"""Load Keras models, and fit them to another input size and other classes."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import ConfigError, UnsupportedModelError
+from pipeline.model.rewrite import absorb_rescaling, rebuild
+from pipeline.quiet import captured_native_output, import_tensorflow
+from pipeline.samples import DEFAULT_SCALING, InputScaling
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A Keras model that is ready for training or quantization.
+
+    Attributes:
+        model: without a Rescaling layer in front.
+        scaling: what the model sees of a pixel.
+        notes: lines for the user on what was changed.
+    """
+
+    model: keras.Model
+    scaling: InputScaling
+    notes: tuple[str, ...]
+
+
+def load_model(path: Path) -> LoadedModel:
+    """Load a `.keras` or `.h5` file that Keras 3 can load.
+
+    A Rescaling layer at the input is cut off and remembered as `scaling`; ZeroPadding2D
+    before a strided convolution becomes "same" padding where that is the very same.
+
+    Raises:
+        ConfigError: there is no such file.
+        UnsupportedModelError: it is no Keras model, or one that Keras 3 cannot load.
+    """
+    model = _load(path)
+    _check_model(path, model)
+    model, scaling = absorb_rescaling(model)
+    notes = []
+    if scaling != DEFAULT_SCALING:
+        notes.append(
+            f"{path.name}: its Rescaling layer became the input's range "
+            f"[{scaling.low:g}, {scaling.high:g}]"
+        )
+    rebuilt = rebuild(model, tuple(model.input_shape[1:]), None)
+    return LoadedModel(model=rebuilt.model, scaling=scaling, notes=(*notes, *rebuilt.notes))
+
+
+def load_initial(path: Path, input_shape: tuple[int, ...], num_classes: int) -> LoadedModel:
+    """Load a model as the start of a training, at another input size and with other classes.
+
+    The head, the last Dense layer, is replaced where it has another number of classes.
+
+    Args:
+        path: `.keras` or `.h5`.
+        input_shape: without the batch.
+        num_classes: outputs wanted.
+    Raises:
+        ConfigError: there is no such file, or a layer's weights depend on the input size;
+            names the first such layer.
+        UnsupportedModelError: it is no Keras classifier that Keras 3 can load.
+    """
+    model = _load(path)
+    _check_model(path, model)
+    model, scaling = absorb_rescaling(model)
+    rebuilt = rebuild(model, input_shape, num_classes, origin=path.name)
+    return LoadedModel(model=rebuilt.model, scaling=scaling, notes=rebuilt.notes)
+
+
+def copy_weights(path: Path, model: keras.Model) -> LoadedModel:
+    """Fill a model, as a builder made it, with the weights of a file, layer by layer.
+
+    Layers with weights are matched in order; only the last one, the head, may differ and
+    then keeps its fresh weights.
+
+    Args:
+        path: `.keras` or `.h5`.
+        model: changed in place.
+    Raises:
+        ConfigError: names the first layer that does not fit.
+        UnsupportedModelError: see `load_model`.
+    """
+    source, scaling = absorb_rescaling(_load(path))
+    given = [layer for layer in source.layers if layer.weights]
+    wanted = [layer for layer in model.layers if layer.weights]
+    notes: tuple[str, ...] = ()
+    for position, layer in enumerate(wanted):
+        other = given[position] if position < len(given) else None
+        if other is not None and _shapes(other) == _shapes(layer):
+            layer.set_weights(other.get_weights())
+        elif position == len(wanted) - 1 and len(given) == len(wanted):
+            notes = (f"{path.name}: its head does not fit; {layer.name!r} starts afresh",)
+        else:
+            received = "no more layers" if other is None else f"{other.name!r} {_shapes(other)}"
+            raise ConfigError(
+                f"init {path}: layer {layer.name!r} of {model.name} needs weights of shape "
+                f"{_shapes(layer)}. Received: {received}. Choose the architecture and the "
+                "width of that file, or leave the architecture out to take the file's own."
+            )
+    return LoadedModel(model=model, scaling=scaling, notes=notes)
+
+
+def save_model(model: keras.Model, scaling: InputScaling, path: Path) -> None:
+    """Write a `.keras` file that `load_model` reads back with the same scaling."""
+    import keras
+
+    if scaling != DEFAULT_SCALING:
+        inputs = keras.Input(model.input_shape[1:], name="pixels")
+        rescaled = keras.layers.Rescaling(scaling.scale, scaling.offset, name="rescaling")(inputs)
+        model = keras.Model(inputs, model(rescaled), name=model.name)
+    model.save(path)
+
+
+def _load(path: Path) -> keras.Model:
+    if not path.exists():
+        raise ConfigError(f"model {path}: there is no such file. Check the path.")
+    if path.suffix not in (".keras", ".h5", ".hdf5") or path.is_dir():
+        raise UnsupportedModelError(
+            f"model {path}: expected a .keras or .h5 file. Received: "
+            f"{'a folder' if path.is_dir() else path.suffix or 'no suffix'}. "
+            "Save the model with model.save('name.keras')."
+        )
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        raise UnsupportedModelError(
+            f"model {path}: no Keras 3 file, or a truncated one (it is no zip archive). "
+            "Save the model again with model.save('name.keras')."
+        )
+    import_tensorflow()
+    import keras
+
+    failure: Exception | None = None
+    with captured_native_output():
+        try:
+            return keras.models.load_model(path, compile=False)
+        except Exception as error:
+            # Keras raises TypeError, ValueError, OSError, KeyError and others here; each
+            # means that this file cannot be used.
+            failure = error
+    raise UnsupportedModelError(f"model {path}: {_explain(path, failure)}") from failure
+
+
+def _explain(path: Path, failure: Exception) -> str:
+    text = str(failure)
+    if "Lambda" in text:
+        return (
+            "it has a Lambda layer, which holds Python code and cannot become firmware. "
+            "Replace it by Keras' own layers, for example Rescaling."
+        )
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "no reason given")
+    if path.suffix != ".keras" and ("groups" in text or "Unrecognized keyword" in text):
+        return (
+            "an .h5 file of Keras 2 that Keras 3 cannot load. "
+            f"Received: {first[:200]}. Load it with the tf_keras package, copy its weights into "
+            "the same model built in Keras 3, and save that as .keras."
+        )
+    return (
+        f"Keras 3 cannot load it. Received: {first[:300]}. Custom layers are not supported; "
+        "save the model with Keras' own layers as .keras."
+    )
+
+
+def _check_model(path: Path, model: Any) -> None:
+    import keras
+
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        raise UnsupportedModelError(
+            f"model {path}: expected a Functional or Sequential model with a known input. "
+            f"Received: {type(model).__name__}. Build it with keras.Input."
+        )
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise UnsupportedModelError(
+            f"model {path}: expected one input and one output. Received: {len(model.inputs)} "
+            f"inputs and {len(model.outputs)} outputs. Split it into such models."
+        )
+
+
+def _shapes(layer: Any) -> list[tuple[int, ...]]:
+    return [tuple(weight.shape) for weight in layer.weights]

@@ -1,0 +1,152 @@
+"""Full-integer post-training quantization of a Keras model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import ConfigError, UnsupportedModelError
+from pipeline.quantize.check import check_full_int8, check_ranges
+from pipeline.quiet import captured_native_output, import_tensorflow
+from pipeline.samples import DEFAULT_SCALING, InputScaling
+
+if TYPE_CHECKING:
+    import keras
+
+
+def quantize_model(
+    model: keras.Model,
+    calibration: npt.NDArray[np.float32],
+    log: Callable[[str], None] = lambda line: None,
+    *,
+    scaling: InputScaling = DEFAULT_SCALING,
+) -> bytes:
+    """Quantize to int8, weights per channel, with int8 input and output.
+
+    The batch is fixed to 1. Calibration samples within the range of `scaling`, which is
+    what `to_model_input` makes of pictures and int8 tensors, pin the input to that range:
+    scale 1/128 and zero point 0 exactly by default. Wider ones are calibrated like every
+    activation.
+
+    Args:
+        model: one input, one output, built in Keras 3.
+        calibration: float32 [samples, *input shape], as the model takes them.
+        log: told what is going on.
+        scaling: what the model sees of a pixel.
+    Returns:
+        The .tflite file, checked to be full int8.
+    Raises:
+        ConfigError: the calibration samples do not fit the model.
+        UnsupportedModelError: the model cannot be converted, or not to int8 alone, or an
+            activation's range is empty; names the layers.
+    """
+    import_tensorflow()
+    _check_single(model)
+    samples = pinned_calibration(calibration, tuple(model.input_shape[1:]), scaling)
+    log(f"quantize: calibrating int8 with {len(calibration)} samples")
+    failure: Exception | None = None
+    with captured_native_output() as output:
+        try:
+            tflite = _convert(model, samples)
+        except Exception as error:
+            # The converter raises its own ConverterError, ValueError, RuntimeError and
+            # others; each means that this model is beyond it.
+            failure = error
+    if failure is not None:
+        raise UnsupportedModelError(
+            f"model {model.name!r} cannot be converted to int8. Received from TensorFlow Lite: "
+            f"{_reason(failure, output.text)}. Replace the layers named there, or leave them "
+            "out of the model and run them on the host."
+        ) from failure
+    check_full_int8(tflite)
+    check_ranges(tflite)
+    log(f"quantize: {len(tflite):,} bytes of .tflite")
+    return tflite
+
+
+def pinned_calibration(
+    calibration: npt.NDArray[np.float32], input_shape: tuple[int, ...], scaling: InputScaling
+) -> npt.NDArray[np.float32]:
+    """The samples, one more that spans the whole input range where all lie within it.
+
+    Raises:
+        ConfigError: no samples, another shape, or values that are not finite.
+    """
+    if calibration.ndim == 0 or len(calibration) == 0 or calibration.shape[1:] != input_shape:
+        raise ConfigError(
+            f"calibration: expected samples of the model's input shape {list(input_shape)}. "
+            f"Received: {list(calibration.shape)}. Choose data of that size with --data."
+        )
+    if not np.isfinite(calibration).all():
+        raise ConfigError("calibration: expected finite values. Received: NaN or infinity.")
+    if calibration.min() < scaling.low or calibration.max() > np.float32(scaling.high):
+        return calibration
+    # A real sample with two changed values: the ranges inside the model stay those of data.
+    spanning = calibration[:1].copy()
+    spanning.reshape(-1)[[0, -1]] = (scaling.low, scaling.high)
+    return np.concatenate([calibration, spanning])
+
+
+def representative_indices(
+    y: npt.NDArray[np.int64], num_samples: int, seed: int = 0
+) -> npt.NDArray[np.int64]:
+    """Positions of calibration samples, as many of each class as possible, ascending.
+
+    Args:
+        y: class index of each training sample.
+        num_samples: how many to choose; all where there are not more.
+        seed: of the choice within each class.
+    """
+    rng = np.random.default_rng(seed)
+    queues = [rng.permutation(np.flatnonzero(y == label)) for label in np.unique(y)]
+    # One of each class in turn, until enough are chosen.
+    turns = [np.stack([np.arange(len(q)), np.full(len(q), k)]) for k, q in enumerate(queues)]
+    flat = np.concatenate(queues)
+    turn, which = np.concatenate(turns, axis=1)
+    chosen: npt.NDArray[np.int64] = np.sort(flat[np.lexsort((which, turn))][:num_samples])
+    return chosen
+
+
+def _check_single(model: keras.Model) -> None:
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise UnsupportedModelError(
+            f"model {model.name!r}: expected one input and one output. Received: "
+            f"{len(model.inputs)} inputs and {len(model.outputs)} outputs. "
+            "Split it into models of one input and one output."
+        )
+
+
+def _convert(model: keras.Model, samples: npt.NDArray[np.float32]) -> bytes:
+    import keras
+    import tensorflow as tf
+
+    # A batch of 1 leaves nothing to compute at run time: no SHAPE, STRIDED_SLICE or PACK.
+    inputs = keras.Input(batch_shape=(1, *samples.shape[1:]), name="input")
+    fixed = keras.Model(inputs, model(inputs, training=False), name=model.name)
+
+    def representative() -> Iterator[list[npt.NDArray[np.float32]]]:
+        for sample in samples:
+            yield [sample[None]]
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(fixed)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    return bytes(converter.convert())
+
+
+def _reason(error: Exception, native_output: str) -> str:
+    """The lines that name what failed, shortened to one."""
+    lines = [line.strip() for line in (str(error) + "\n" + native_output).splitlines()]
+    telling = [
+        line
+        for line in lines
+        if any(word in line for word in ("not supported", "error:", "Flex ops", "not yet"))
+    ]
+    chosen = telling or [line for line in lines if line] or [type(error).__name__]
+    return " / ".join(dict.fromkeys(chosen[:3]))[:600].rstrip(".")

@@ -1,0 +1,69 @@
+"""Keep native libraries' chatter away from the user's terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+
+
+class NativeOutput:
+    """What was written to the standard streams while they were captured."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+
+@contextlib.contextmanager
+def captured_native_output() -> Iterator[NativeOutput]:
+    """Capture standard output and error, native code's included, for a block.
+
+    TensorFlow's C++ side logs to the file descriptors themselves, past Python's streams.
+    Process-wide: other threads' output in the block is captured too. The result's `text`
+    is filled at the end of the block, also where it raises.
+    """
+    output = NativeOutput()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as sink, contextlib.ExitStack() as restore:
+        for descriptor in (1, 2):
+            saved = os.dup(descriptor)
+            restore.callback(os.close, saved)
+            restore.callback(os.dup2, saved, descriptor)
+            os.dup2(sink.fileno(), descriptor)
+        try:
+            with (
+                contextlib.redirect_stdout(io.StringIO()),
+                warnings.catch_warnings(),
+            ):
+                warnings.simplefilter("ignore")
+                yield output
+        finally:
+            sys.stderr.flush()
+            sink.seek(0)
+            output.text = sink.read().decode(errors="replace")
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow so that neither its start nor its later logs reach the user.
+
+    Call it before anything of keras or tensorflow is used; after the first time it is free.
+    """
+    if "tensorflow" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # oneDNN's kernels are slower for small depthwise networks and round differently from
+    # one processor to the next.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    for name in ("absl", "tensorflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with captured_native_output():
+        # By name: this module stands below those that may depend on TensorFlow.
+        importlib.import_module("tensorflow")
+        importlib.import_module("keras")
