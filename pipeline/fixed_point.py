@@ -93,7 +93,7 @@ def exact_multiplier(real: float, lowest: int, highest: int, limit: int) -> Requ
     Args:
         real: factor; unitless, finite, > 0.
         lowest, highest: clamp of the scaled value, before the zero point is added.
-        limit: largest magnitude that the accumulator can have.
+        limit: largest magnitude that the accumulator can have; limit * real < 2**31.
     Raises:
         UnsupportedModelError: real is not finite and positive, or no form is exact.
     """

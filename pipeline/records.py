@@ -3,6 +3,7 @@
 ``real = scale * (quantized - zero_point)`` throughout. Sizes carry their unit in the name.
 """
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -12,6 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[np.generic]
+
+# Of the arena and of every buffer in it. Word loads of kernels need 4; more costs next to nothing.
+ARENA_ALIGNMENT_BYTES = 16
 
 
 class OpKind(Enum):
@@ -70,7 +74,7 @@ class Tensor:
     @property
     def num_elements(self) -> int:
         """Product of the shape; 1 for a scalar."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def size_bytes(self) -> int:

@@ -22,6 +22,9 @@ from pipeline.records import Array, DeployPlan, Graph
 _STRICT = ("-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
 _SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 
+# Zig accepts the flag and has neither the header nor the runtime.
+_PROBE = "#include <sanitizer/asan_interface.h>\nint main(void) { return 0; }\n"
+
 # What a byte of the arena holds before anything is written to it.
 _GARBAGE = 0xA5
 
@@ -42,12 +45,24 @@ class HostCompiler:
         # Zig checks for undefined behaviour by default, with a runtime that it does not link here.
         self._plain = ("-fPIC",) if cc else ("-fPIC", "-fno-sanitize=all")
         self._objects: dict[tuple[str, ...], list[str]] = {}
+        self._models: dict[tuple[str, str], CompiledModel] = {}
         self._sanitizes: bool | None = None
 
-    def compile(self, graph: Graph) -> CompiledModel:
-        """The aot engine's code for a graph, loaded into this process."""
+    def compile(self, graph: Graph, command: str = "test") -> CompiledModel:
+        """The aot engine's code for a graph, loaded into this process; once for each model.
+
+        Args:
+            graph: the model.
+            command: for the head of the sources.
+        """
+        key = (graph.sha256, command)
+        if key not in self._models:
+            self._models[key] = self._load(graph, command)
+        return self._models[key]
+
+    def _load(self, graph: Graph, command: str) -> CompiledModel:
         plan = make_plan(graph)
-        folder = self._generate(plan)
+        folder = self._generate(plan, command)
         # One translation unit is compiled in half the time of two.
         unit = folder / "unit.c"
         unit.write_text('#include "weights.c"\n#include "model.c"\n', encoding="ascii")
@@ -71,7 +86,7 @@ class HostCompiler:
         if not self._can_sanitize():
             pytest.skip(f"{self._command[-1]} has no -fsanitize=address,undefined")
         plan = make_plan(graph)
-        folder = self._generate(plan)
+        folder = self._generate(plan, "test")
         main = folder / "main.c"
         main.write_text(_checking_main(plan), encoding="ascii")
         program = folder / "model"
@@ -87,9 +102,9 @@ class HostCompiler:
         )
         return SanitizedModel(plan, program)
 
-    def _generate(self, plan: DeployPlan) -> Path:
+    def _generate(self, plan: DeployPlan, command: str) -> Path:
         folder = self._folder / f"model_{next(self._numbers)}"
-        generate(plan, folder, command="test")
+        generate(plan, folder, command=command)
         return folder
 
     def _includes(self, folder: Path) -> tuple[str, ...]:
@@ -108,7 +123,7 @@ class HostCompiler:
     def _can_sanitize(self) -> bool:
         if self._sanitizes is None:
             probe = self._folder / "probe.c"
-            probe.write_text("int main(void) { return 0; }\n", encoding="ascii")
+            probe.write_text(_PROBE, encoding="ascii")
             program = self._folder / "probe"
             try:
                 self._cc(*_SANITIZE, str(probe), "-o", str(program))

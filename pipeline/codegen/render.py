@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from pipeline import __version__
-from pipeline.codegen.views import model_view
+from pipeline.codegen.views import comment_text, model_view
 from pipeline.records import DeployPlan, SourceTree
 
 _TEMPLATES_PATH = Path(__file__).parent / "templates"
@@ -39,15 +39,10 @@ def generate(plan: DeployPlan, out: Path, *, command: str) -> SourceTree:
     view = model_view(plan)
     out.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
+    line = comment_text(" ".join(command.split()))
     for name in _FILES:
         template = environment.get_template(f"{name}.jinja")
-        text = template.render(model=view, version=__version__, command=_one_line(command))
+        text = template.render(model=view, version=__version__, command=line)
         (out / name).write_text(text, encoding="ascii")
         digest.update(f"{name}\n{len(text)}\n{text}".encode("ascii"))
     return SourceTree(root=out, files=_FILES, digest=digest.hexdigest())
-
-
-def _one_line(command: str) -> str:
-    """The command as it may stand in a line comment."""
-    line = " ".join(command.split()).rstrip("\\")
-    return line.encode("ascii", "replace").decode("ascii")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.ops.base import Constant, Field, KernelCall
 from pipeline.ops.table import kernel_call, macs_of
-from pipeline.plan.memory import ARENA_ALIGNMENT_BYTES
-from pipeline.records import Array, DeployPlan, Graph, Op, Tensor
+from pipeline.records import ARENA_ALIGNMENT_BYTES, Array, DeployPlan, Graph, Op, Tensor
 
 _VALUES_PER_LINE = {"int8_t": 20, "uint8_t": 20, "int32_t": 8}
 _DTYPE_CONSTANTS = {"int8": "MODEL_INT8", "uint8": "MODEL_UINT8"}
@@ -85,7 +85,7 @@ def model_view(plan: DeployPlan) -> ModelView:
     ]
     arrays += [_operand_view(graph.tensors[index]) for index in _constant_operands(graph, calls)]
     return ModelView(
-        name=_comment(graph.name),
+        name=comment_text(graph.name),
         sha256=graph.sha256,
         arena_bytes=plan.arena_bytes,
         arena_alignment=ARENA_ALIGNMENT_BYTES,
@@ -143,7 +143,7 @@ def _layer_comment(op: Op, graph: Graph) -> str:
     output = _shape(graph.tensors[op.outputs[0]])
     macs = macs_of(op, graph)
     cost = f", {macs:,} MACs" if macs else ""
-    return f"{op.index}: {op.kind.value} {_comment(op.name)}: {inputs} -> {output}{cost}"
+    return f"{op.index}: {op.kind.value} {comment_text(op.name)}: {inputs} -> {output}{cost}"
 
 
 def _is_computed(graph: Graph, index: int) -> bool:
@@ -154,10 +154,15 @@ def _shape(tensor: Tensor) -> str:
     return "[" + ", ".join(str(size) for size in tensor.shape) + "]"
 
 
-def _comment(text: str) -> str:
-    """A name as it may stand in a C comment: printable ASCII without comment marks."""
+def comment_text(text: str) -> str:
+    """A text as it may stand in a C comment, also at the end of its line.
+
+    It is printable ASCII without comment marks, without trigraphs, and without backslashes or
+    spaces at the end: a backslash there would draw the next line into the comment.
+    """
     clean = "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
-    return clean.replace("*/", "* /").replace("/*", "/ *").rstrip("\\")
+    clean = re.sub(r"\?(?=\?)", "? ", clean)
+    return clean.replace("*/", "* /").replace("/*", "/ *").rstrip("\\ ")
 
 
 def _argument(tensor: Tensor, offsets: dict[int, int]) -> str:
@@ -187,7 +192,7 @@ def _array_view(symbol: str, constant: Constant) -> ArrayView:
 def _operand_view(tensor: Tensor) -> ArrayView:
     assert tensor.constant is not None
     symbol = f"model_tensor_{tensor.index}"
-    return _rows_view(symbol, f"{tensor.dtype}_t", tensor.constant, _comment(tensor.name))
+    return _rows_view(symbol, f"{tensor.dtype}_t", tensor.constant, comment_text(tensor.name))
 
 
 def _rows_view(symbol: str, c_type: str, values: Array, comment: str) -> ArrayView:
@@ -208,7 +213,7 @@ def _tensor_view(tensor: Tensor, offset: int) -> TensorView:
     scale = 1.0 if quant is None else quant.scale[0]
     text = f"{np.float32(scale):.9g}"
     return TensorView(
-        name=_comment(tensor.name),
+        name=comment_text(tensor.name),
         comment=f"{tensor.dtype} {_shape(tensor)}",
         offset_bytes=offset,
         size_bytes=tensor.size_bytes,

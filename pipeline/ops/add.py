@@ -10,6 +10,7 @@ from pipeline.fixed_point import quantize_multiplier
 from pipeline.ops.base import Field, KernelCall, RawOp, field_of, fields_of, label_of
 from pipeline.ops.checks import (
     activation_range,
+    check_scaled_range,
     input_of,
     require,
     require_activation,
@@ -97,6 +98,8 @@ def call(op: Op, graph: Graph) -> KernelCall:
     a, b = graph.tensors[op.inputs[0]], graph.tensors[op.inputs[1]]
     output = graph.tensors[op.outputs[0]]
     twice_largest = 2.0 * max(scale_of(a), scale_of(b))
+    # Both operands, in units of the output's scale.
+    check_scaled_range(label, 255, twice_largest / scale_of(output))
     to_output = quantize_multiplier(twice_largest / ((1 << _LEFT_SHIFT) * scale_of(output)))
     lowest, highest = activation_range(attrs.activation, output)
     fields = fields_of(

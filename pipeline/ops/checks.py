@@ -58,14 +58,14 @@ def require_int8(raw: RawOp, *tensors: Tensor) -> None:
             raw,
             f"tensor '{tensor.name}' must be int8",
             tensor.dtype,
-            "Quantize the model to full int8 (espalier quantize).",
+            "Quantize the model to full int8: espalier deploy MODEL.keras --data SPEC.",
         )
         require(
             tensor.quant is not None and len(tensor.quant.scale) == 1,
             raw,
             f"tensor '{tensor.name}' must have one scale",
             "none" if tensor.quant is None else f"{len(tensor.quant.scale)}",
-            "Quantize the model to full int8 (espalier quantize).",
+            "Quantize the model to full int8: espalier deploy MODEL.keras --data SPEC.",
         )
 
 
@@ -124,6 +124,23 @@ def require_activation(raw: RawOp, activation: int) -> int:
     return activation
 
 
+def check_scaled_range(label: str, limit: int, real: float) -> None:
+    """Check that neither scaled values nor their doubles can leave int32 in a kernel.
+
+    Args:
+        label: kind and name of the operator.
+        limit: largest magnitude before scaling.
+        real: factor.
+    Raises:
+        UnsupportedModelError: a scaled value could reach 2**30.
+    """
+    if limit * real >= 1 << 30:
+        raise UnsupportedModelError(
+            f"{label}: scaled results must stay below 2**30. Received: up to {limit * real:.3g}. "
+            "The model's scales are absurd (an untrained network?); train and quantize it again."
+        )
+
+
 def activation_range(activation: int, output: Tensor) -> tuple[int, int]:
     """Lowest and highest quantized value after a fused activation.
 
@@ -141,7 +158,10 @@ def activation_range(activation: int, output: Tensor) -> tuple[int, int]:
 
 
 def _quantize(real: float, quant: QuantParams) -> int:
-    ratio = np.float32(real) / np.float32(quant.scale[0])
+    with np.errstate(over="ignore"):
+        ratio = np.float32(real) / np.float32(quant.scale[0])
+    # A bound this far out clamps nothing; infinity has no integer.
+    ratio = np.clip(ratio, np.float32(-(2.0**30)), np.float32(2.0**30))
     rounded = np.sign(ratio) * np.floor(np.abs(ratio) + np.float32(0.5))
     return quant.zero_point[0] + int(rounded)
 

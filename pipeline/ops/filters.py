@@ -9,6 +9,7 @@ from pipeline.errors import UnsupportedModelError
 from pipeline.fixed_point import quantize_multiplier
 from pipeline.ops.base import Constant, RawOp, label_of
 from pipeline.ops.checks import (
+    check_scaled_range,
     constant_of,
     input_of,
     quant_of,
@@ -137,8 +138,11 @@ def convolution_constants(
         UnsupportedModelError: the scales are broken.
     """
     channels = len(filter_by_channel)
-    accumulator_limits(op, graph, filter_by_channel)
-    requants = tuple(quantize_multiplier(real) for real in real_factors(op, graph, channels))
+    limits = accumulator_limits(op, graph, filter_by_channel)
+    reals = real_factors(op, graph, channels)
+    for limit, real in zip(limits, reals, strict=True):
+        check_scaled_range(label_of(op), limit, real)
+    requants = tuple(quantize_multiplier(real) for real in reals)
     return (
         Constant(name="filter", c_type="int8_t", values=filter_values, comment=layout),
         Constant(name="bias", c_type="int32_t", values=bias_values(op, graph, channels)),

@@ -8,6 +8,7 @@ from pipeline.fixed_point import exact_multiplier
 from pipeline.ops.base import Constant, KernelCall, RawOp, fields_of, label_of
 from pipeline.ops.checks import (
     activation_range,
+    check_scaled_range,
     constant_of,
     input_of,
     quant_of,
@@ -129,6 +130,8 @@ def _requants(
     limits = accumulator_limits(op, graph, filter_)
     reals = real_factors(op, graph, len(filter_))
     pairs = list(zip(reals, limits, strict=True)) if per_channel else [(reals[0], max(limits))]
+    for real, limit in pairs:
+        check_scaled_range(label_of(op), limit, real)
     return tuple(
         exact_multiplier(real, lowest - zero_point, highest - zero_point, limit)
         for real, limit in pairs

@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.fixed_point import quantize_multiplier
 from pipeline.ops.base import KernelCall, RawOp, fields_of, label_of
 from pipeline.ops.checks import (
+    check_scaled_range,
     input_of,
     require,
     require_constant,
@@ -37,7 +38,15 @@ def parse(raw: RawOp) -> MeanAttrs:
     require_int8(raw, x, output)
     values = require_constant(raw, input_of(raw, 1), "the axes")
     rank = len(x.shape)
-    axes = {int(axis) % rank for axis in np.ravel(values)} if rank else set()
+    given = [int(axis) for axis in np.ravel(values)]
+    require(
+        all(-rank <= axis < rank for axis in given),
+        raw,
+        f"the axes must be in {-rank} .. {rank - 1}",
+        given,
+        "The file is damaged; convert the model again.",
+    )
+    axes = {axis % rank for axis in given}
     # An axis of length 1 changes nothing: it may lie between the others.
     wide = sorted(axis for axis in axes if x.shape[axis] > 1)
     between = [] if not wide else range(wide[0], wide[-1] + 1)
@@ -74,6 +83,7 @@ def call(op: Op, graph: Graph) -> KernelCall:
     attrs = op.attrs
     assert isinstance(attrs, MeanAttrs)
     x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    check_scaled_range(label_of(op), 255, scale_of(x) / scale_of(output))
     requant = _with_divisor(quantize_multiplier(scale_of(x) / scale_of(output)), attrs.reduced)
     return KernelCall(
         function="mean_s8",

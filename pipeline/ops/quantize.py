@@ -7,7 +7,14 @@ import numpy.typing as npt
 
 from pipeline.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
 from pipeline.ops.base import Constant, KernelCall, RawOp, fields_of, label_of
-from pipeline.ops.checks import input_of, require, require_counts, scale_of, zero_point_of
+from pipeline.ops.checks import (
+    check_scaled_range,
+    input_of,
+    require,
+    require_counts,
+    scale_of,
+    zero_point_of,
+)
 from pipeline.records import Graph, Op, Tensor
 
 
@@ -27,7 +34,7 @@ def parse(raw: RawOp) -> None:
             raw,
             f"tensor '{tensor.name}' must have one scale",
             tensor.quant,
-            "Quantize the model to full int8 (espalier quantize).",
+            "Quantize the model to full int8: espalier deploy MODEL.keras --data SPEC.",
         )
     require(
         input_of(raw, 0).num_elements == raw.outputs[0].num_elements,
@@ -46,6 +53,7 @@ def macs(op: Op, graph: Graph) -> int:
 def call(op: Op, graph: Graph) -> KernelCall:
     """flip_sign_8 where that is all, else lookup_8; see `OpModule.call`."""
     x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    check_scaled_range(label_of(op), 255, scale_of(x) / scale_of(output))
     table = requantization_table(x, output)
     size = fields_of(label_of(op), size=("uint32_t", x.num_elements))
     tensors = (op.inputs[0], op.outputs[0])

@@ -15,10 +15,13 @@ from pipeline.ops.checks import (
     require_int8,
     scale_of,
 )
-from pipeline.records import Graph, Op
+from pipeline.records import Graph, Op, Requant
 
 # The exponent's argument is Q5.26 in the reference (kernels/activations.cc).
 _INTEGER_BITS = 5
+
+# The sum of exponentials has 12 integer bits.
+_MOST_CLASSES = 4095
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,13 @@ def parse(raw: RawOp) -> SoftmaxAttrs:
         "input and output must have the same shape",
         f"{x.shape} and {output.shape}",
         "The file is damaged; convert the model again.",
+    )
+    require(
+        x.shape[-1] <= _MOST_CLASSES,
+        raw,
+        f"the last axis must have up to {_MOST_CLASSES} classes",
+        x.shape,
+        "Use fewer classes, or leave the softmax out of the model.",
     )
     quant = quant_of(output)
     require(
@@ -76,9 +86,13 @@ def call(op: Op, graph: Graph) -> KernelCall:
     assert isinstance(attrs, SoftmaxAttrs)
     x = graph.tensors[op.inputs[0]]
     fraction_bits = 31 - _INTEGER_BITS
-    real = min(attrs.beta * scale_of(x) * (1 << fraction_bits), 2.0**31 - 1.0)
-    requant = quantize_multiplier(real)
-    radius = ((1 << _INTEGER_BITS) - 1) * (1 << fraction_bits) / (1 << requant.shift)
+    real = attrs.beta * scale_of(x) * (1 << fraction_bits)
+    if real < 1 << 30:
+        requant = quantize_multiplier(real)
+        radius = ((1 << _INTEGER_BITS) - 1) * (1 << fraction_bits) / (1 << requant.shift)
+    else:
+        # Already a difference of 1 is outside the radius: only the largest classes count.
+        requant, radius = Requant(multiplier=0, shift=0), 0.0
     return KernelCall(
         function="softmax_s8",
         header="softmax_s8.h",

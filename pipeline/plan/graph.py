@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from pipeline.ops.table import FOLDED_OPS, parse_op
 from pipeline.records import Array, Graph, Op, OpKind, QuantParams, Tensor
 
 _FILE_IDENTIFIER = b"TFL3"
+
+# Far more than any device holds; sizes and offsets of such tensors fit int32 in kernels.
+_MOST_ELEMENTS = 1 << 28
 
 # TFLite's TensorType codes whose values NumPy can hold.
 _DTYPES = {
@@ -29,6 +33,16 @@ _DTYPES = {
     9: "int8",
     10: "float64",
 }
+# The flatbuffers package checks nothing: a damaged file shows as any of these.
+_DAMAGE = (
+    AttributeError,
+    IndexError,
+    MemoryError,
+    OverflowError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 _FLOAT_DTYPES = ("float16", "float32", "float64")
 
 
@@ -64,8 +78,7 @@ def parse_graph(data: bytes, name: str, origin: str) -> Graph:
         )
     try:
         return _Reader(data, name).graph()
-    except (struct.error, IndexError, ValueError, TypeError, OverflowError, MemoryError) as error:
-        # The flatbuffers package checks nothing: a damaged file shows as any of these.
+    except _DAMAGE as error:
         raise UnsupportedModelError(
             f"'{origin}' is truncated or damaged: {error}. "
             f"Received: {len(data)} bytes. Copy or convert the model again."
@@ -100,6 +113,7 @@ class _Reader:
         outputs = tuple(self._subgraph.Outputs(i) for i in range(self._subgraph.OutputsLength()))
         operators = [self._subgraph.Operators(i) for i in range(self._subgraph.OperatorsLength())]
         self._check_kinds(operators)
+        self._check_indices(inputs, outputs, len(tensors))
         known = set(inputs) | {tensor.index for tensor in tensors if tensor.constant is not None}
         ops: list[Op] = []
         for operator in operators:
@@ -110,6 +124,13 @@ class _Reader:
                 output = raw.outputs[0]
                 tensors[output.index] = _with_constant(output, FOLDED_OPS[raw.kind](raw))
                 continue
+            if raw.kind is OpKind.RESHAPE and raw.inputs[0] is not None:
+                constant = raw.inputs[0].constant
+                if constant is not None:
+                    parse_op(raw)
+                    output = raw.outputs[0]
+                    tensors[output.index] = _with_constant(output, constant.reshape(output.shape))
+                    continue
             ops.append(
                 Op(
                     index=len(ops),
@@ -119,6 +140,11 @@ class _Reader:
                     outputs=tuple(tensor.index for tensor in raw.outputs),
                     attrs=parse_op(raw),
                 )
+            )
+        if not ops:
+            raise UnsupportedModelError(
+                "the model must compute something. Received: no operator that is not constant. "
+                "Give the model of a network."
             )
         self._check_ends(tensors, inputs, outputs, known)
         return Graph(
@@ -141,6 +167,11 @@ class _Reader:
                 f"tensor '{name}': the shape must be known. Received: {shape}. "
                 "Convert the model with a fixed input shape."
             )
+        if math.prod(shape) >= _MOST_ELEMENTS:
+            raise UnsupportedModelError(
+                f"tensor '{name}': must have fewer than 2**28 elements. Received: {shape}. "
+                "Use a smaller layer."
+            )
         if raw.Sparsity() is not None:
             raise UnsupportedModelError(
                 f"tensor '{name}': sparse weights cannot be deployed. "
@@ -151,11 +182,11 @@ class _Reader:
             name=name,
             shape=shape,
             dtype=dtype,
-            quant=self._quant(raw, name),
+            quant=self._quant(raw, name, dtype),
             constant=self._constant(raw, name, shape, dtype),
         )
 
-    def _quant(self, raw: Any, name: str) -> QuantParams | None:
+    def _quant(self, raw: Any, name: str, dtype: str) -> QuantParams | None:
         quant = raw.Quantization()
         if quant is None or quant.ScaleLength() == 0:
             return None
@@ -173,6 +204,13 @@ class _Reader:
             )
         if len(zero_points) != len(scales):
             zero_points = (zero_points or (0,)) * len(scales)
+        limits = np.iinfo(dtype) if dtype in ("int8", "uint8") else None
+        if limits and not all(limits.min <= zero <= limits.max for zero in zero_points):
+            raise UnsupportedModelError(
+                f"tensor '{name}': zero points of {dtype} must be in {limits.min} .. "
+                f"{limits.max}. Received: {min(zero_points)} to {max(zero_points)}. "
+                "Convert the model again."
+            )
         axis = quant.QuantizedDimension() if len(scales) > 1 else None
         return QuantParams(scale=scales, zero_point=zero_points, axis=axis)
 
@@ -183,7 +221,7 @@ class _Reader:
         if dtype not in _DTYPES.values():
             raise UnsupportedModelError(
                 f"tensor '{name}': weights must be int8 and biases int32. Received: {dtype}. "
-                "Quantize the model to full int8 (espalier quantize)."
+                "Quantize the model to full int8: espalier deploy MODEL.keras --data SPEC."
             )
         values = np.frombuffer(buffer.DataAsNumpy().tobytes(), dtype=dtype)
         if values.size != math.prod(shape):
@@ -206,7 +244,7 @@ class _Reader:
             raise UnsupportedModelError(
                 "every operator must work on integers for the engine. "
                 f"Received: float tensors at {shown}. Quantize to full int8, inputs and "
-                "outputs included: espalier quantize MODEL.keras --data SPEC."
+                "outputs included: espalier deploy MODEL.keras --data SPEC."
             )
         unknown = sorted({name for name in names if name not in OpKind.__members__})
         if unknown:
@@ -240,9 +278,9 @@ class _Reader:
     def _raw_op(self, operator: Any, tensors: list[Tensor]) -> RawOp:
         indices = [operator.Inputs(i) for i in range(operator.InputsLength())]
         outputs = [operator.Outputs(i) for i in range(operator.OutputsLength())]
-        for index in [*indices, *outputs]:
-            if not -1 <= index < len(tensors):
-                raise ValueError(f"tensor {index} of {len(tensors)} does not exist")
+        if any(index < -1 for index in indices):
+            raise ValueError("an operator reads a tensor that does not exist")
+        self._check_indices([i for i in indices if i >= 0], outputs, len(tensors))
         return RawOp(
             kind=OpKind[self._kind_name(operator)],
             name=self._op_name(operator),
@@ -251,6 +289,13 @@ class _Reader:
             options=operator.BuiltinOptions(),
         )
 
+    def _check_indices(
+        self, inputs: Sequence[int], outputs: Sequence[int], num_tensors: int
+    ) -> None:
+        for index in (*inputs, *outputs):
+            if not 0 <= index < num_tensors:
+                raise ValueError(f"tensor {index} of {num_tensors} does not exist")
+
     def _check_order(self, raw: RawOp, known: set[int]) -> None:
         for tensor in raw.inputs:
             if tensor is not None and tensor.index not in known:
@@ -258,6 +303,12 @@ class _Reader:
         for tensor in raw.outputs:
             if tensor.index in known:
                 raise ValueError(f"{raw.label} writes tensor '{tensor.name}' a second time")
+        for tensor in (*raw.inputs, *raw.outputs):
+            if tensor is not None and tensor.constant is None and tensor.num_elements == 0:
+                raise UnsupportedModelError(
+                    f"{raw.label}: tensor '{tensor.name}' must not be empty. "
+                    f"Received: {tensor.shape}. Convert the model with a fixed input shape."
+                )
 
     def _check_ends(
         self,
@@ -267,8 +318,8 @@ class _Reader:
         known: set[int],
     ) -> None:
         """Check that inputs and outputs are 8-bit tensors which the operators compute."""
-        if not inputs or not outputs:
-            raise ValueError("the model has no inputs or no outputs")
+        if not inputs or not outputs or len(set(inputs)) != len(inputs):
+            raise ValueError("the model has no inputs, no outputs, or an input twice")
         for what, indices in (("input", inputs), ("output", outputs)):
             for index in indices:
                 tensor = tensors[index]
@@ -285,7 +336,8 @@ class _Reader:
 
 
 def _with_constant(tensor: Tensor, value: Array) -> Tensor:
-    constant = np.ascontiguousarray(value)
+    # Not ascontiguousarray, which makes a vector of a scalar.
+    constant = np.array(value, order="C")
     constant.flags.writeable = False
     return Tensor(
         index=tensor.index,

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.ops.table import IN_PLACE_OPS
-from pipeline.records import Graph, OpKind, Placement
-
-# Word loads of kernels need 4; a multiple costs next to nothing.
-ARENA_ALIGNMENT_BYTES = 16
+from pipeline.records import ARENA_ALIGNMENT_BYTES, Graph, OpKind, Placement
 
 # Reorderings that are tried where the first orders leave a gap to the lower bound.
 _MOVES = 400
@@ -49,7 +46,7 @@ def buffers_of(graph: Graph) -> tuple[Buffer, ...]:
         owner[index] = index
         members[index] = [index]
     for op in graph.ops:
-        source = _shared_input(graph, op.index, owner, last_op)
+        source = _shared_input(graph, op.index, owner, members, last_op)
         for output in op.outputs:
             root = output if source is None else owner[source]
             owner[output] = root
@@ -83,7 +80,11 @@ def _lifetimes(graph: Graph) -> tuple[dict[int, int], dict[int, int]]:
 
 
 def _shared_input(
-    graph: Graph, position: int, owner: dict[int, int], last_op: dict[int, int]
+    graph: Graph,
+    position: int,
+    owner: dict[int, int],
+    members: dict[int, list[int]],
+    last_op: dict[int, int],
 ) -> int | None:
     """The input whose buffer the operator's output takes over, or None."""
     op = graph.ops[position]
@@ -92,13 +93,14 @@ def _shared_input(
     if op.kind not in IN_PLACE_OPS:
         return None
     size = graph.tensors[op.outputs[0]].size_bytes
+    graph_outputs = set(graph.outputs)
     for index in op.inputs:
-        # The whole buffer must end here: another tensor in it may be read later.
+        # The whole buffer must end here: another tensor in it may be read later, or be an output.
         if (
             index in owner
             and graph.tensors[index].size_bytes == size
             and last_op[owner[index]] == position
-            and index not in graph.outputs
+            and not graph_outputs.intersection(members[owner[index]])
         ):
             return index
     return None
