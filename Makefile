@@ -1,0 +1,76 @@
+# Everything stays inside the checkout: .venv, .cache and runs/.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# What the installed environment depends on; a change reinstalls.
+STAMP := .venv/installed
+# Environment: no byte code beside sources of other users, quiet TensorFlow, no colour codes in logs.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PRE_COMMIT_HOME := $(CURDIR)/.cache/pre-commit
+
+# make run
+DATA ?=
+INIT ?=
+BOARD ?=
+EMULATOR ?=
+RUN_NAME ?=
+CONFIG ?= examples/$(if $(DATA),pictures,person).toml
+quote = '$(subst ','\'',$(1))'
+RUN_OPTIONS = $(if $(DATA),--data $(call quote,$(DATA))) $(if $(INIT),--init $(call quote,$(INIT))) \
+	$(if $(BOARD),--set deploy.board=$(call quote,$(BOARD))) \
+	$(if $(EMULATOR),--set deploy.emulator=$(call quote,$(EMULATOR))) \
+	$(if $(RUN_NAME),--set run.name=$(call quote,$(RUN_NAME)))
+
+# make test
+PYTEST_ARGS ?=
+# make bench
+BENCH_JSON ?= .cache/bench.json
+
+C_SOURCES = find firmware boards -name .pio -prune -o -type f \( -name '*.c' -o -name '*.cc' -o -name '*.h' \) -print0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-fast check format bench clean
+.NOTPARALLEL:
+
+help:  ## list the targets
+	@echo "Espalier: Keras models to bit-exact int8 firmware"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS='	' read -r t d; do \
+		printf '  make %-10s %s\n' "$$t" "$$d"; done
+
+setup: $(STAMP)  ## create .venv with pinned packages (PYTHON=python3.12 picks the interpreter)
+
+# An interrupted installation has no stamp, so the next make repairs it.
+$(STAMP): pyproject.toml constraints.txt tools/setup.sh
+	@sh tools/setup.sh $(call quote,$(PYTHON))
+
+run: $(STAMP)  ## train, quantize, build, measure (DATA=<class folders> INIT=<.keras> BOARD= EMULATOR= RUN_NAME=)
+	@$(BIN)/espalier run $(call quote,$(CONFIG)) $(RUN_OPTIONS)
+
+test: $(STAMP)  ## every test that needs no board, on each emulator and compiler found
+	$(BIN)/python -m pytest -m "not hardware" $(PYTEST_ARGS)
+
+test-fast: $(STAMP)  ## the tests that need neither emulator nor minutes
+	$(BIN)/python -m pytest -m "not hardware and not emulator and not slow" $(PYTEST_ARGS)
+
+check: $(STAMP)  ## ruff, formats, mypy, layering, text files
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(C_SOURCES) | xargs -0 $(BIN)/clang-format --dry-run -Werror
+	$(BIN)/python tools/check_text.py
+	$(BIN)/pre-commit validate-config
+	$(BIN)/python -m pytest -q tests/test_layering.py
+
+format: $(STAMP)  ## bring Python and C sources into form
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+	$(C_SOURCES) | xargs -0 $(BIN)/clang-format -i
+
+bench: $(STAMP)  ## instructions, RAM and flash of the reference models beside TFLM's
+	@PYTHONPATH=. $(BIN)/python tools/bench.py --json $(call quote,$(BENCH_JSON))
+
+clean:  ## remove caches and build outputs; .venv and runs/ stay
+	rm -rf .cache .pytest_cache build dist
+	find . -path ./.venv -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
+	rm -rf firmware/.pio

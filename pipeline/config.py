@@ -1,0 +1,305 @@
+"""Reading a run.toml into a RunConfig, strictly.
+
+Unknown sections and keys, wrong types and values out of range are ConfigErrors that name the
+file, the key, what was expected and what was received.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ConfigError
+
+SYNTHETIC = "synthetic"
+TEST_SPLIT = "test"
+
+
+def _setting(
+    default: Any = dataclasses.MISSING,
+    *,
+    choices: tuple[str, ...] | None = None,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    path: bool = False,
+) -> Any:
+    """A field of a section with its limits, both inclusive; `path` values are resolved."""
+    limits = {"choices": choices, "minimum": minimum, "maximum": maximum, "path": path}
+    return field(default=default, metadata=limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSection:
+    """[run]: what concerns every stage.
+
+    Attributes:
+        name: the folder below runs/.
+        seed: of everything random.
+    """
+
+    name: str = _setting("run")
+    seed: int = _setting(1, minimum=0, maximum=2**31 - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSection:
+    """[data]: pictures or tensors, and how they are cut and split.
+
+    Attributes:
+        source: "synthetic" or "synthetic:N" (drawn pictures), a folder of class folders, a
+            folder of raw tensors with y_labels.csv, or an .npz.
+        size: of pictures in pixels: one side, or height and width.
+        fit: "crop" keeps the centre, "fit" keeps everything on a padded ground.
+        channels: of pictures, 3 (RGB) or 1 (grey).
+        shape, dtype: of raw tensors, whose files do not say it; an empty shape is flat.
+        validation, test: shares of the samples, each in (0, 0.5].
+    """
+
+    source: str = _setting(SYNTHETIC, path=True)
+    size: tuple[int, ...] = _setting((80, 80), minimum=8, maximum=512)
+    fit: str = _setting("crop", choices=("crop", "fit"))
+    channels: int = _setting(3, minimum=1, maximum=3)
+    shape: tuple[int, ...] = _setting((), minimum=1, maximum=100_000)
+    dtype: str = _setting("int8", choices=("int8", "uint8", "float32"))
+    validation: float = _setting(0.15, minimum=0.01, maximum=0.5)
+    test: float = _setting(0.2, minimum=0.01, maximum=0.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSection:
+    """[model]: the architecture, and where its weights start.
+
+    Attributes:
+        architecture: name of a builder in pipeline/model.
+        alpha: width multiplier of the MobileNets; 0 is the architecture's own.
+        init: a .keras file with fitting weights; "" starts from random ones.
+    """
+
+    architecture: str = _setting("mobilenet_v2")
+    alpha: float = _setting(0.0, minimum=0.0, maximum=2.0)
+    init: str = _setting("", path=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSection:
+    """[train]: how long and how fast; pipeline/model/train.py explains each.
+
+    Attributes:
+        epochs: at most this many; 0 lets the number of samples decide.
+        batch: samples a step; 0 depends on whether the weights start at random.
+        learning_rate: the highest; 0 as for batch.
+        warmup_epochs: of growth up to it.
+        weight_decay: of AdamW.
+        label_smoothing: share of each target spread over all classes.
+        patience: epochs without a better validation result before training stops.
+        augment: random changes of training pictures.
+    """
+
+    epochs: int = _setting(0, minimum=0, maximum=10_000)
+    batch: int = _setting(0, minimum=0, maximum=4096)
+    learning_rate: float = _setting(0.0, minimum=0.0, maximum=1.0)
+    warmup_epochs: float = _setting(1.0, minimum=0.0, maximum=1000.0)
+    weight_decay: float = _setting(0.0001, minimum=0.0, maximum=1.0)
+    label_smoothing: float = _setting(0.05, minimum=0.0, maximum=0.9)
+    patience: int = _setting(12, minimum=1, maximum=10_000)
+    augment: bool = _setting(True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizeSection:
+    """[quantize]: float to int8.
+
+    Attributes:
+        method: "ptq", full-integer quantization after training.
+        samples: training samples that calibrate the ranges.
+        max_drop: gate on the accuracy lost to int8, in percentage points; 100 is no gate.
+    """
+
+    method: str = _setting("ptq", choices=("ptq",))
+    samples: int = _setting(200, minimum=1, maximum=100_000)
+    max_drop: float = _setting(100.0, minimum=0.0, maximum=100.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploySection:
+    """[deploy]: the firmware and what runs it.
+
+    Attributes:
+        board: a folder of boards/.
+        engine: "aot".
+        emulator: "auto" takes the first of the board's emulators that is installed.
+        toolchain: "auto" takes GCC where it is installed, else Zig.
+        inputs: "test" is the test split; else a spec as of `espalier deploy --inputs`.
+        samples: how many of the inputs go through the device; 0 is all.
+        warmup: inferences before the timed ones.
+    """
+
+    board: str = _setting("mps2_an386")
+    engine: str = _setting("aot", choices=("aot",))
+    emulator: str = _setting("auto")
+    toolchain: str = _setting("auto", choices=("auto", "gcc", "zig"))
+    inputs: str = _setting(TEST_SPLIT)
+    samples: int = _setting(0, minimum=0, maximum=1_000_000)
+    warmup: int = _setting(1, minimum=0, maximum=1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """A run.toml: one record per section."""
+
+    run: RunSection = field(default_factory=RunSection)
+    data: DataSection = field(default_factory=DataSection)
+    model: ModelSection = field(default_factory=ModelSection)
+    train: TrainSection = field(default_factory=TrainSection)
+    quantize: QuantizeSection = field(default_factory=QuantizeSection)
+    deploy: DeploySection = field(default_factory=DeploySection)
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Sections as plain dictionaries, for manifests."""
+        return dataclasses.asdict(self)
+
+
+SECTIONS: dict[str, type] = {
+    "run": RunSection,
+    "data": DataSection,
+    "model": ModelSection,
+    "train": TrainSection,
+    "quantize": QuantizeSection,
+    "deploy": DeploySection,
+}
+
+
+def load_config(path: Path, overrides: Iterable[str] = ()) -> RunConfig:
+    """Read a run.toml.
+
+    Args:
+        path: the file. Relative paths in it are relative to its folder.
+        overrides: "section.key=value", later ones win; the value is TOML, or a bare string.
+            Relative paths in them are relative to the working directory.
+    Raises:
+        ConfigError: the file cannot be read, or a section, key or value is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error}). Start from examples/person.toml."
+        ) from error
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    sections: dict[str, dict[str, Any]] = {}
+    for name, table in tables.items():
+        _known(name, SECTIONS, f"{path}: unknown section [{name}]")
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: [{name}] must be a section. Received: {name} = {table!r}")
+        sections[name] = _checked(name, table, str(path), path.resolve().parent)
+    for override in overrides:
+        name, key, value = _parse_override(override)
+        checked = _checked(name, {key: value}, f"--set {override}", Path.cwd())
+        sections.setdefault(name, {}).update(checked)
+    records = {name: SECTIONS[name](**values) for name, values in sections.items()}
+    config = RunConfig(**records)
+    _check_together(config, str(path))
+    return config
+
+
+def _parse_override(text: str) -> tuple[str, str, Any]:
+    dotted, equals, raw = text.partition("=")
+    section, dot, key = dotted.strip().partition(".")
+    if not (equals and dot and section and key):
+        raise ConfigError(f"--set takes section.key=value. Received: {text!r}")
+    _known(section, SECTIONS, f"--set {text}: unknown section {section!r}")
+    try:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = raw
+    kind = {item.name: item.type for item in dataclasses.fields(SECTIONS[section])}.get(key)
+    # On a command line quotes are the shell's: a name like 2024 is still a string.
+    return section, key, raw if kind == "str" and not isinstance(value, str) else value
+
+
+def _checked(section: str, table: Mapping[str, Any], place: str, base: Path) -> dict[str, Any]:
+    """The values of one section, checked; paths made absolute against `base`."""
+    fields = {item.name: item for item in dataclasses.fields(SECTIONS[section])}
+    result = {}
+    for key, value in table.items():
+        _known(key, fields, f"{place}: unknown key {section}.{key}")
+        item = fields[key]
+        result[key] = _checked_value(value, item, f"{place}: {section}.{key}")
+        if item.metadata["path"] and value and value.split(":")[0] != SYNTHETIC:
+            result[key] = str((base / Path(value).expanduser()).resolve())
+    return result
+
+
+def _checked_value(value: Any, item: dataclasses.Field[Any], place: str) -> Any:
+    value = _typed(value, str(item.type), place)
+    choices = item.metadata["choices"]
+    if choices is not None and value not in choices:
+        raise ConfigError(f"{place} must be one of {', '.join(choices)}. Received: {value!r}")
+    low, high = item.metadata["minimum"], item.metadata["maximum"]
+    numbers = value if isinstance(value, tuple) else (value,)
+    if low is not None and not all(low <= number <= high for number in numbers):
+        raise ConfigError(f"{place} must be between {low} and {high}. Received: {value!r}")
+    return value
+
+
+def _typed(value: Any, kind: str, place: str) -> Any:
+    """The value as its field's type; only whole numbers become floats."""
+    if kind == "tuple[int, ...]":
+        if isinstance(value, list):
+            return tuple(_typed(number, "int", place) for number in value)
+        return (_typed(value, "int", place),)
+    if kind == "float" and type(value) is int:
+        return float(value)
+    types = {
+        "str": (str, "a string"),
+        "int": (int, "a whole number"),
+        "float": (float, "a number"),
+        "bool": (bool, "true or false"),
+    }
+    expected, words = types[kind]
+    if type(value) is not expected:
+        raise ConfigError(f"{place} must be {words}. Received: {value!r}")
+    return value
+
+
+def _known(name: str, names: Iterable[str], problem: str) -> None:
+    names = list(names)
+    if name not in names:
+        raise ConfigError(f"{problem}. {suggestion(name, names)}")
+
+
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """A sentence that helps someone who wrote `name` where one of `names` is expected."""
+    names = sorted(names)
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return f"Known: {', '.join(names)}."
+
+
+def _check_together(config: RunConfig, place: str) -> None:
+    """What no single key can tell."""
+    name = config.run.name
+    if not name or name.startswith(".") or "/" in name or "\\" in name:
+        raise ConfigError(f"{place}: run.name must be a plain folder name. Received: {name!r}")
+    shares = config.data.validation + config.data.test
+    if shares > 0.8:
+        raise ConfigError(
+            f"{place}: data.validation + data.test must leave at least 0.2 for training. "
+            f"Received: {shares:g} together"
+        )
+    if len(config.data.size) not in (1, 2):
+        raise ConfigError(
+            f"{place}: data.size must be one side, or [height, width]. "
+            f"Received: {list(config.data.size)}"
+        )
+    if config.data.channels == 2:
+        raise ConfigError(f"{place}: data.channels must be 1 or 3. Received: 2")

@@ -1,0 +1,1 @@
+"""What a deployment or a run came to: as JSON, and as tables on a terminal."""

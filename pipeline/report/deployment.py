@@ -1,0 +1,117 @@
+"""A deployment's figures as one JSON object; docs/deploy.md describes every key."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline import __version__
+from pipeline.records import DeployPlan, Firmware, InputSet, Measurement
+from pipeline.report.accuracy import score
+
+SCHEMA_VERSION = 1
+
+# What one tick of a measurement is called in keys and on the terminal, by the device's clock.
+# An emulator counts instructions: they are never called cycles or milliseconds.
+TICK_NAMES = {"instructions": "instructions", "cycles": "cycles", "host": "host_ticks"}
+
+
+def deployment_report(
+    plan: DeployPlan,
+    firmware: Firmware,
+    measurement: Measurement,
+    inputs: InputSet,
+    layer_macs: Sequence[int],
+) -> dict[str, Any]:
+    """Put the figures of one deployment together.
+
+    Args:
+        plan, firmware, measurement: of the same model.
+        inputs: what the device was given.
+        layer_macs: multiply-accumulates of each operator of the plan.
+    """
+    graph = plan.graph
+    ticks = TICK_NAMES[measurement.clock]
+    accuracy = score(measurement.outputs, inputs.y, _output_zero(plan))
+    return {
+        "schema": SCHEMA_VERSION,
+        "pipeline": __version__,
+        "model": {
+            "name": graph.name,
+            "sha256": graph.sha256,
+            "tflite_bytes": graph.tflite_bytes,
+            "macs": plan.macs,
+        },
+        "board": firmware.board,
+        "engine": firmware.engine,
+        "emulator": measurement.device,
+        "toolchain": firmware.toolchain,
+        "build_id": measurement.build_id,
+        "inputs": len(inputs.x[0]),
+        "inputs_spec": inputs.spec,
+        "mismatches": measurement.mismatches,
+        "accuracy": None if accuracy is None else accuracy.plain,
+        "balanced_accuracy": None if accuracy is None else accuracy.balanced,
+        "right": None if accuracy is None else accuracy.right,
+        "clock": measurement.clock,
+        "warmup": measurement.warmup,
+        f"{ticks}_per_inference": summary(measurement.ticks),
+        "ram": ram(firmware, measurement),
+        "flash": flash(firmware, plan),
+        "layers": layers(plan, layer_macs, measurement, ticks),
+    }
+
+
+def summary(ticks: Sequence[int]) -> dict[str, int]:
+    """Median (a value that occurred), smallest and largest."""
+    return {"median": statistics.median_low(ticks), "min": min(ticks), "max": max(ticks)}
+
+
+def ram(firmware: Firmware, measurement: Measurement) -> dict[str, int | None]:
+    """RAM in bytes; what a hosted process cannot tell is null, and the total then, too."""
+    static = None if firmware.size is None else firmware.size.static_ram_bytes
+    stack = measurement.stack_peak_bytes
+    known = static is not None and stack is not None
+    return {
+        "arena_bytes": measurement.arena_bytes,
+        "static_bytes": static,
+        "stack_peak_bytes": stack,
+        "total_bytes": measurement.arena_bytes + (static or 0) + (stack or 0) if known else None,
+    }
+
+
+def flash(firmware: Firmware, plan: DeployPlan) -> dict[str, int | None]:
+    """Flash in bytes; a hosted build has only the model's weights."""
+    size = firmware.size
+    if size is None:
+        weights: int | None = plan.weights_bytes
+        return {
+            "weights_bytes": weights,
+            "runtime_bytes": None,
+            "harness_bytes": None,
+            "total_bytes": None,
+        }
+    return {
+        "weights_bytes": size.weights_bytes,
+        "runtime_bytes": size.runtime_bytes,
+        "harness_bytes": size.harness_bytes,
+        "total_bytes": size.flash_bytes,
+    }
+
+
+def layers(
+    plan: DeployPlan, layer_macs: Sequence[int], measurement: Measurement, ticks: str
+) -> list[dict[str, Any]]:
+    """One entry per operator of the plan, in execution order."""
+    rows = zip(plan.graph.ops, layer_macs, measurement.layer_ticks, strict=True)
+    return [
+        {"name": op.name, "kind": op.kind.value, "macs": macs, ticks: count}
+        for op, macs, count in rows
+    ]
+
+
+def _output_zero(plan: DeployPlan) -> float:
+    """Raw value that stands for a probability of one half in the first output."""
+    quant = plan.graph.tensors[plan.graph.outputs[0]].quant
+    return 0.0 if quant is None else 0.5 / quant.scale[0] + quant.zero_point[0]

@@ -1,0 +1,255 @@
+"""Reports as tables on a terminal. They take the JSON objects, so that both always agree."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+# Layers below this share of all ticks are not worth a colour.
+_HOT_SHARE = 0.15
+
+# Without a terminal nothing is cut: the widest table, the bench's, fits.
+_PLAIN_WIDTH = 200
+
+_CLOCK_NOTES = {
+    "instructions": "Instructions are exact and repeatable; they are no cycles and no time.",
+    "cycles": "Cycles of the board's own counter.",
+    "host": "Ticks of this computer's clock: they say nothing about a microcontroller.",
+}
+
+
+def print_tables(*parts: RenderableType) -> None:
+    """Print to standard output; as plain text, never cut, where that is not a terminal."""
+    console = Console(highlight=False, markup=False)
+    if console.is_terminal:
+        for part in parts:
+            console.print(part)
+        return
+    plain = Console(highlight=False, markup=False, width=_PLAIN_WIDTH, color_system=None)
+    with plain.capture() as capture:
+        for part in parts:
+            plain.print(part)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+
+def deployment_tables(report: Mapping[str, Any], *, with_layers: bool = True) -> Group:
+    """The figures of one deployment, and its layers."""
+    facts = _facts(f"{report['model']['name']} on {report['board']}")
+    model = report["model"]
+    facts.add_row("model", f"{model['macs']:,} MACs, .tflite of {model['tflite_bytes']:,} bytes")
+    facts.add_row("firmware", f"{report['engine']}, {report['toolchain']}, {report['build_id']}")
+    facts.add_row("ran on", report["emulator"])
+    facts.add_row("mismatches", _mismatches(report))
+    if report["accuracy"] is not None:
+        right = f"{report['right']:,} of {report['inputs']:,} right"
+        facts.add_row("accuracy", f"{_percent(report['accuracy'])}, {right}")
+        facts.add_row("balanced accuracy", _percent(report["balanced_accuracy"]))
+    ticks = ticks_name(report)
+    facts.add_row(f"{_words(ticks)} per inference", _spread(report[f"{ticks}_per_inference"]))
+    ram, flash = report["ram"], report["flash"]
+    facts.add_row(
+        "RAM",
+        f"{_bytes(ram['total_bytes'])} = arena {_bytes(ram['arena_bytes'])} + static "
+        f"{_bytes(ram['static_bytes'])} + stack {_bytes(ram['stack_peak_bytes'])}",
+    )
+    facts.add_row(
+        "flash",
+        f"{_bytes(flash['total_bytes'])} = weights {_bytes(flash['weights_bytes'])} + runtime "
+        f"{_bytes(flash['runtime_bytes'])} + harness {_bytes(flash['harness_bytes'])}",
+    )
+    parts: list[RenderableType] = [facts]
+    if with_layers:
+        parts.append(_layer_table(report, ticks))
+    parts.append(Text(_CLOCK_NOTES[report["clock"]], style="dim"))
+    return Group(*parts)
+
+
+def run_tables(report: Mapping[str, Any]) -> Group:
+    """The report of a whole run: accuracy at each step, then the deployment."""
+    accuracy = Table(box=SIMPLE_HEAD, title=f"Run {report['name']}", title_justify="left")
+    for name in ("model", "samples", "accuracy", "balanced accuracy"):
+        accuracy.add_column(name, justify="left" if name == "model" else "right")
+    for label, key in (("float", "float"), ("int8", "int8"), ("int8 on the device", "device")):
+        row = report["accuracy"][key]
+        if row is not None:
+            accuracy.add_row(
+                label, f"{row['samples']:,}", _percent(row["plain"]), _percent(row["balanced"])
+            )
+    return Group(accuracy, deployment_tables(report["deployment"], with_layers=False))
+
+
+def plan_tables(report: Mapping[str, Any]) -> Group:
+    """The memory plan of a model: sizes, layers, and where each buffer lies."""
+    model = report["model"]
+    facts = _facts(model["name"])
+    for direction in ("inputs", "outputs"):
+        for tensor in report[direction]:
+            shape = " x ".join(str(size) for size in tensor["shape"])
+            facts.add_row(direction[:-1], f"{tensor['dtype']} [{shape}]")
+    facts.add_row("size of the .tflite", _bytes(model["tflite_bytes"]))
+    facts.add_row("MACs", f"{model['macs']:,}")
+    facts.add_row("weights", _bytes(report["weights_bytes"]))
+    bound = report["lower_bound_bytes"]
+    arena = _bytes(report["arena_bytes"])
+    facts.add_row("arena", f"{arena} (largest live set, the lower bound: {_bytes(bound)})")
+    facts.add_row("scratch in the arena", _bytes(report["scratch_bytes"]))
+    if "board" in report:
+        board = report["board"]
+        facts.add_row(
+            f"{board['name']} has",
+            f"RAM {_bytes(board['ram_bytes'])}, flash {_bytes(board['flash_bytes'])}",
+        )
+    layers = _table("#", "<layer", "<kind", "<output", "MACs", "live bytes")
+    for index, layer in enumerate(report["layers"]):
+        layers.add_row(
+            str(index),
+            _short(layer["name"]),
+            layer["kind"],
+            "x".join(str(size) for size in layer["output_shape"]),
+            f"{layer['macs']:,}",
+            f"{layer['live_bytes']:,}",
+        )
+    places = _table("offset", "bytes", "<alive", "<buffer")
+    for place in sorted(report["placements"], key=lambda item: item["first_op"]):
+        first = "input" if place["first_op"] < 0 else str(place["first_op"])
+        places.add_row(
+            f"{place['offset_bytes']:,}",
+            f"{place['size_bytes']:,}",
+            f"{first} - {place['last_op']}",
+            ", ".join(_short(name) for name in place["tensors"]) or "scratch",
+        )
+    return Group(facts, layers, places)
+
+
+def board_tables(report: Mapping[str, Any]) -> Table:
+    """The boards."""
+    table = _table("<board", "<what", "<core", "flash", "RAM", "<runs on")
+    for board in report["boards"]:
+        table.add_row(
+            board["name"],
+            board["description"],
+            board["core"],
+            _limit(board["flash_bytes"]),
+            _limit(board["ram_bytes"]),
+            ", ".join(board["emulators"]),
+        )
+    return table
+
+
+def bench_table(rows: list[dict[str, Any]]) -> Table:
+    """Deployments of the reference models beside TFLM's anchors."""
+    table = _table(
+        "<model", "mismatches", "instructions", "TFLM reference", "ratio", "TFLM+CMSIS-NN",
+        "ratio", "RAM", "arena", "TFLM arena", "flash", "runtime", "TFLM runtime",
+    )  # fmt: skip
+    for row in rows:
+        if "error" in row:
+            table.add_row(row["model"], row["error"])
+            continue
+        table.add_row(
+            row["model"],
+            str(row["mismatches"]),
+            f"{row['instructions']:,}",
+            _number(row["tflm_ref_instructions"]),
+            _ratio(row["ratio_ref"]),
+            _number(row["tflm_cmsis_instructions"]),
+            _ratio(row["ratio_cmsis"]),
+            _number(row["ram_bytes"]),
+            _number(row["arena_bytes"]),
+            _number(row["tflm_arena_bytes"]),
+            _number(row["flash_bytes"]),
+            _number(row["runtime_bytes"]),
+            _number(row["tflm_runtime_bytes"]),
+        )
+    return table
+
+
+def ticks_name(report: Mapping[str, Any]) -> str:
+    """The unit in which a deployment's report counts, as its keys spell it."""
+    return "host_ticks" if report["clock"] == "host" else str(report["clock"])
+
+
+def _facts(title: str) -> Table:
+    table = Table(box=None, show_header=False, title=title, title_justify="left")
+    table.title_style = "bold"
+    table.add_column(style="dim")
+    table.add_column()
+    return table
+
+
+def _table(*columns: str) -> Table:
+    """A table of figures; a name that starts with "<" is a column of words."""
+    table = Table(box=SIMPLE_HEAD)
+    for name in columns:
+        table.add_column(name.removeprefix("<"), justify="left" if name[0] == "<" else "right")
+    return table
+
+
+def _layer_table(report: Mapping[str, Any], ticks: str) -> Table:
+    unit = _words(ticks)
+    table = _table("#", "<layer", "<kind", "MACs", unit, f"{unit}/MAC", "share")
+    total = sum(layer[ticks] for layer in report["layers"]) or 1
+    for index, layer in enumerate(report["layers"]):
+        count, macs = layer[ticks], layer["macs"]
+        table.add_row(
+            str(index),
+            _short(layer["name"]),
+            layer["kind"],
+            f"{macs:,}" if macs else "-",
+            f"{count:,}",
+            f"{count / macs:.1f}" if macs else "-",
+            f"{count / total:.1%}",
+            style="bold" if count / total >= _HOT_SHARE else None,
+        )
+    return table
+
+
+def _mismatches(report: Mapping[str, Any]) -> Text:
+    count, samples = report["mismatches"], report["inputs"]
+    text = f"{count:,} of {samples:,} outputs differ from the reference"
+    return Text(text, style="bold red" if count else "green")
+
+
+def _spread(spread: Mapping[str, int]) -> str:
+    if spread["min"] == spread["max"]:
+        return f"{spread['median']:,}"
+    return f"{spread['median']:,} (smallest {spread['min']:,}, largest {spread['max']:,})"
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _bytes(value: int | None) -> str:
+    return "unknown" if value is None else f"{value:,} B"
+
+
+def _limit(value: int | None) -> str:
+    return "no limit" if value is None else f"{value:,} B"
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _ratio(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.2%}"
+
+
+def _short(name: str, limit: int = 44) -> str:
+    """The end of a long name, which tells more than its beginning.
+
+    TFLite joins the names of tensors that it fused with semicolons; the first one is enough.
+    """
+    name = name.split(";")[0]
+    return name if len(name) <= limit else "..." + name[3 - limit :]

@@ -1,0 +1,23 @@
+"""Composes the stages: from a run.toml, or from a model file, to a measured firmware.
+
+Stages are functions of records; only this package knows the run folder. Each one runs when its
+inputs, settings, sources or tools have changed, and says so when they have not.
+"""
+
+from pipeline.stages.deployment import Deployment, Request, deploy, write_outputs
+from pipeline.stages.firmware import Target
+from pipeline.stages.planning import check_fits, export_sources, layer_macs, plan_model
+from pipeline.stages.running import run
+
+__all__ = [
+    "Deployment",
+    "Request",
+    "Target",
+    "check_fits",
+    "deploy",
+    "export_sources",
+    "layer_macs",
+    "plan_model",
+    "run",
+    "write_outputs",
+]

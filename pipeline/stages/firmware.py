@@ -1,0 +1,280 @@
+"""The stages from a .tflite to a measurement, in one folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.artifacts import (
+    MANIFEST,
+    RunFolder,
+    StageKey,
+    hash_value,
+    read_json,
+    write_json,
+)
+from pipeline.records import (
+    Array,
+    Board,
+    DeployPlan,
+    Firmware,
+    FirmwareSize,
+    InputSet,
+    Measurement,
+    SourceTree,
+)
+from pipeline.report.progress import Reporter
+from pipeline.stages.keys import stage_key
+from pipeline.stages.planning import check_fits, layer_macs, plan_model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a model goes.
+
+    Attributes:
+        board: its facts.
+        engine: "aot".
+        toolchain: "auto", "gcc" or "zig".
+        emulator: a kind of device, or "auto".
+        warmup: inferences before the timed ones.
+    """
+
+    board: Board
+    engine: str = "aot"
+    toolchain: str = "auto"
+    emulator: str = "auto"
+    warmup: int = 1
+
+
+class Stages:
+    """The stages that turn a .tflite into figures, in one folder.
+
+    Args:
+        folder: an open run folder.
+        target: where the model goes.
+        reporter: told about every stage.
+        command: what the head of generated files says made them.
+    """
+
+    def __init__(
+        self, folder: RunFolder, target: Target, reporter: Reporter, *, command: str
+    ) -> None:
+        self.folder = folder
+        self.target = target
+        self.reporter = reporter
+        self.command = command
+
+    def make(
+        self, name: str, key: StageKey, write: Callable[[Path], None], *, title: str = ""
+    ) -> Path:
+        """Run one stage unless its folder is up to date; returns the folder."""
+        title = title or name
+        if self.folder.is_current(name, key):
+            self.reporter.headline(f"{title}: up to date")
+            return self.folder.stage_path(name)
+        self.reporter.headline(title)
+        start = time.monotonic()
+        path = self.folder.write_stage(name, key, write)
+        self.folder.drop_state(name)
+        self.reporter.log(f"done in {time.monotonic() - start:.1f} s")
+        return path
+
+    def plan(self, tflite: Path, name: str = "") -> DeployPlan:
+        """Plan the model and keep plan.json.
+
+        Args:
+            tflite: the model.
+            name: what reports call it; "" is the file's name.
+        Raises:
+            UnsupportedModelError: it is no usable model.
+            DoesNotFitError: it can never fit the board.
+        """
+        from pipeline.report.memory import plan_report
+
+        plan = plan_model(tflite)
+        if name:
+            plan = dataclasses.replace(plan, graph=dataclasses.replace(plan.graph, name=name))
+        check_fits(plan, self.target.board)
+        report = plan_report(plan, layer_macs(plan), self.target.board)
+        key = stage_key(
+            "plan",
+            inputs={"model": plan.graph.sha256},
+            config={"board": self.target.board.name, "name": plan.graph.name},
+        )
+        self.make("plan", key, lambda out: write_json(out / "plan.json", report))
+        return plan
+
+    def generate(self, plan: DeployPlan) -> SourceTree:
+        """Generate the C of the model."""
+        from pipeline.codegen.render import generate
+
+        config = {"engine": self.target.engine, "command": self.command, "name": plan.graph.name}
+        key = stage_key("generate", inputs={"model": plan.graph.sha256}, config=config)
+
+        def write(out: Path) -> None:
+            generate(plan, out, command=self.command)
+
+        return read_sources(self.make("generate", key, write))
+
+    def build(self, source: SourceTree, model_name: str) -> Firmware:
+        """Compile and link the firmware.
+
+        Args:
+            source: the generated model.
+            model_name: what the firmware calls it on its serial line.
+        Raises:
+            BuildError: the compiler refuses.
+            DoesNotFitError: the image is larger than the board.
+            MissingToolError: no compiler.
+        """
+        from pipeline.build.platformio import ELF, LOG, SIZE, build_firmware
+        from pipeline.build.toolchain import find_toolchain
+
+        board, engine = self.target.board, self.target.engine
+        compiler = find_toolchain(board, self.target.toolchain)
+        # Names travel in a C string and on a line of ASCII.
+        plain_name = re.sub(r"[^A-Za-z0-9_.-]", "_", model_name)
+        config = {
+            "board": board.name,
+            "engine": engine,
+            "toolchain": str(compiler),
+            "model_name": plain_name,
+        }
+        key = stage_key("build", inputs={"source": source.digest}, config=config)
+        name = f"build/{board.name}-{engine}"
+
+        def write(out: Path) -> None:
+            # Where a failure leaves its log; the state of a finished stage is removed.
+            work = self.folder.state_path(name, key)
+            build_firmware(
+                board,
+                engine,
+                source,
+                work,
+                model_name=plain_name,
+                toolchain=compiler.kind,
+                log=self.reporter.log,
+            )
+            for file in (ELF, SIZE, LOG):
+                shutil.copy2(work / file, out / file)
+
+        return read_firmware(self.make(name, key, write, title="build"), board.name, engine)
+
+
+def read_sources(folder: Path) -> SourceTree:
+    """The sources in a generate folder, as its manifest lists them."""
+    outputs: dict[str, str] = read_json(folder / MANIFEST)["outputs"]
+    return SourceTree(root=folder, files=tuple(sorted(outputs)), digest=hash_value(outputs))
+
+
+def read_firmware(folder: Path, board: str, engine: str) -> Firmware:
+    """The firmware in a build folder."""
+    from pipeline.build.platformio import ELF, SIZE
+
+    facts = read_json(folder / SIZE)
+    image = facts["size"]
+    return Firmware(
+        build_id=facts["build_id"],
+        board=board,
+        engine=engine,
+        toolchain=facts["toolchain"],
+        elf_path=folder / ELF,
+        size=None if image is None else FirmwareSize(**image["firmware"]),
+    )
+
+
+def read_inputs(spec: str, plan: DeployPlan, reporter: Reporter, samples: int = 0) -> InputSet:
+    """Load inputs for a planned model, and tell about what could not be read.
+
+    Args:
+        spec: as of `espalier deploy --inputs`.
+        plan: of the model.
+        reporter: told about unreadable files.
+        samples: at most this many; 0 is all.
+    Raises:
+        ConfigError: the spec fits no form, or the data does not fit the model.
+    """
+    from pipeline.data.inputs import load_inputs
+
+    tensors = [plan.graph.tensors[index] for index in plan.graph.inputs]
+    inputs = load_inputs(
+        spec,
+        shapes=[_without_batch(tensor.shape) for tensor in tensors],
+        dtypes=[tensor.dtype for tensor in tensors],
+        limit=samples or None,
+    )
+    if inputs.skipped:
+        name, reason = inputs.skipped[0]
+        reporter.log(
+            f"inputs: skipped {len(inputs.skipped)} unreadable, the first {name}: {reason}"
+        )
+    return inputs
+
+
+def _without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return shape[1:] if shape and shape[0] == 1 else shape
+
+
+def measure_firmware(
+    tflite: Path,
+    target: Target,
+    firmware: Firmware,
+    inputs: InputSet,
+    reporter: Reporter,
+) -> Measurement:
+    """Run all inputs through the reference and through the device, and compare.
+
+    Args:
+        tflite: what the firmware was made from.
+        target: with the kind of device resolved.
+        firmware, inputs: what to run on what.
+        reporter: told about progress.
+    Raises:
+        DeviceError: the device does not start, or answers nonsense.
+        MissingToolError: the emulator is not installed.
+    """
+    from pipeline.device.select import make_device
+    from pipeline.measure.session import measure
+    from pipeline.reference import ReferenceModel
+
+    reporter.log(f"{len(inputs.x[0]):,} inputs on {target.emulator}")
+    content = tflite.read_bytes()
+    with reporter.steps("reference") as step:
+        expected = ReferenceModel(content).run(inputs.x, step)
+    with (
+        make_device(target.emulator, target.board, firmware) as device,
+        reporter.steps("inferences") as step,
+    ):
+        return measure(
+            device,
+            target.board,
+            firmware,
+            inputs,
+            expected,
+            model_sha256=hashlib.sha256(content).hexdigest(),
+            warmup=target.warmup,
+            on_progress=step,
+        )
+
+
+def write_arrays(path: Path, x: tuple[Array, ...], y: tuple[Array, ...]) -> None:
+    """Write inputs and outputs as `write_outputs` names them."""
+    # An open file, because numpy adds a suffix to names that lack it.
+    with path.open("wb") as stream:
+        np.savez(stream, **_numbered("x", x), **_numbered("y", y))
+
+
+def _numbered(letter: str, arrays: tuple[Array, ...]) -> dict[str, Any]:
+    if len(arrays) == 1:
+        return {letter: arrays[0]}
+    return {f"{letter}{index}": array for index, array in enumerate(arrays)}

@@ -1,0 +1,53 @@
+"""What each stage depends on: its sources, its tools, its inputs and its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.artifacts import StageKey, hash_file, hash_tree, hash_value, tool_versions
+from pipeline.paths import boards_path, firmware_path
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+# The sources that each stage runs: a change there makes its results stale.
+_CODE = {
+    "train": ("data", "model", "samples.py"),
+    "quantize": ("data", "model", "quantize", "reference.py", "samples.py"),
+    "plan": ("ops", "plan", "fixed_point.py"),
+    "generate": ("ops", "plan", "codegen", "fixed_point.py"),
+    "build": ("build",),
+    "measure": ("device", "measure", "reference.py", "report"),
+    "report": ("report",),
+}
+_CODE_SUFFIXES = (".py", ".jinja", ".c")
+
+# Packages whose versions decide what a stage makes.
+_TOOLS = {
+    "train": ("tensorflow", "keras", "numpy", "pillow"),
+    "quantize": ("tensorflow", "keras", "numpy", "pillow", "ai-edge-litert"),
+    "plan": ("tflite", "numpy"),
+    "generate": ("jinja2", "numpy"),
+    "build": ("platformio", "scons", "ziglang", "pyelftools"),
+    "measure": ("unicorn", "pyserial", "ai-edge-litert", "numpy"),
+    "report": (),
+}
+
+
+def stage_key(
+    stage: str, *, inputs: Mapping[str, str], config: Mapping[str, Any], seed: int = 0
+) -> StageKey:
+    """Everything that a stage's outputs depend on, besides the named inputs from its code."""
+    parts = {name: hash_tree(_PACKAGE / name, suffixes=_CODE_SUFFIXES) for name in _CODE[stage]}
+    parts["records.py"] = hash_file(_PACKAGE / "records.py")
+    if stage == "build":
+        parts["firmware"] = hash_tree(firmware_path())
+        parts["boards"] = hash_tree(boards_path())
+    return StageKey(
+        inputs=inputs,
+        config=config,
+        code=hash_value(parts),
+        tools=tool_versions(_TOOLS[stage]),
+        seed=seed,
+    )

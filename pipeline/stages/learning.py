@@ -1,0 +1,290 @@
+"""The stages of a run.toml from data to a .tflite."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.artifacts import hash_file, hash_tree, write_json
+from pipeline.config import SYNTHETIC, DataSection, RunConfig
+from pipeline.errors import ConfigError
+from pipeline.report.progress import Reporter
+from pipeline.stages.firmware import Stages
+from pipeline.stages.keys import stage_key
+
+if TYPE_CHECKING:
+    from pipeline.data import Dataset, Split
+    from pipeline.model.load import LoadedModel
+    from pipeline.model.train import EpochReport, TrainOptions, TrainResult
+
+_CLASSES_SHOWN = 12
+
+
+class Learning:
+    """The stages of a run.toml up to a .tflite.
+
+    Args:
+        config: of the run.
+        stages: of its run folder.
+    """
+
+    def __init__(self, config: RunConfig, stages: Stages) -> None:
+        self.config = config
+        self.stages = stages
+        self.reporter = stages.reporter
+
+    @cached_property
+    def data(self) -> tuple[Dataset, Split]:
+        """The samples and their sides; loaded when the first stage needs them."""
+        from pipeline.data import SplitOptions, split_dataset
+
+        settings, seed = self.config.data, self.config.run.seed
+        dataset = load_samples(settings, seed, self.reporter)
+        options = SplitOptions(seed=seed, val=settings.validation, test=settings.test)
+        with self.reporter.steps("looking for near-duplicates") as step:
+            split = split_dataset(dataset, options, step)
+        self.reporter.log(
+            f"{len(split.train):,} samples to train, {len(split.val):,} to validate, "
+            f"{len(split.test):,} to test; {split.num_groups:,} groups of near-duplicates, the "
+            f"largest of {split.largest_group:,}; {split.left_out:,} left out"
+        )
+        return dataset, split
+
+    def train(self) -> Path:
+        """Train the model; returns the folder with model.keras and facts.json."""
+        config = self.config
+        inputs = {"data": data_identity(config.data.source)}
+        if config.model.init:
+            inputs["init"] = _hash_existing(Path(config.model.init), "model.init")
+        sections = config.to_dict()
+        settings = {name: dict(sections[name]) for name in ("data", "model", "train")}
+        # Their contents count, not their paths.
+        del settings["data"]["source"], settings["model"]["init"]
+        key = stage_key("train", inputs=inputs, config=settings, seed=config.run.seed)
+
+        def write(out: Path) -> None:
+            from pipeline.model.load import save_model
+
+            start = self._start_model()
+            state_path = self.stages.folder.state_path("train", key) / "state.npz"
+            result = self._fit(start, state_path)
+            save_model(start.model, start.scaling, out / "model.keras")
+            write_json(out / "facts.json", self._train_facts(start, result))
+
+        return self.stages.make("train", key, write)
+
+    def quantize(self, trained: Path) -> Path:
+        """Quantize the trained model.
+
+        Returns:
+            The folder with model.tflite, facts.json and golden.npz: the test samples as the
+            model takes them (x), their labels (y) and names.
+        """
+        config = self.config
+        model_path = trained / "model.keras"
+        sections = config.to_dict()
+        settings = {name: dict(sections[name]) for name in ("data", "quantize")}
+        # The gate is applied to what is made, and changes nothing in it.
+        del settings["data"]["source"], settings["quantize"]["max_drop"]
+        key = stage_key(
+            "quantize",
+            inputs={"model": hash_file(model_path), "data": data_identity(config.data.source)},
+            config=settings,
+            seed=config.run.seed,
+        )
+
+        def write(out: Path) -> None:
+            from pipeline.model.load import load_model
+            from pipeline.quantize.convert import quantize_model, representative_indices
+            from pipeline.quantize.evaluate import compare, quantize_samples
+            from pipeline.samples import to_model_input
+
+            dataset, split = self.data
+            loaded = load_model(model_path)
+            chosen = representative_indices(
+                dataset.y[split.train], config.quantize.samples, config.run.seed
+            )
+            calibration = to_model_input(dataset.x[split.train][chosen], loaded.scaling)
+            tflite = quantize_model(loaded.model, calibration, self.reporter.log)
+            (out / "model.tflite").write_bytes(tflite)
+            x, y = dataset.x[split.test], dataset.y[split.test]
+            ids = [dataset.ids[index] for index in split.test]
+            with self.reporter.steps("float against int8") as step:
+                comparison = compare(
+                    loaded.model,
+                    tflite,
+                    x,
+                    y,
+                    ids=ids,
+                    class_names=dataset.class_names,
+                    scaling=loaded.scaling,
+                    on_progress=step,
+                )
+            facts = {
+                "tflite_bytes": len(tflite),
+                "classes": list(dataset.class_names),
+                "calibration_samples": len(calibration),
+                "accuracy": {
+                    "float": dataclasses.asdict(comparison.float_accuracy),
+                    "int8": dataclasses.asdict(comparison.int8_accuracy),
+                },
+                "balanced_drop": comparison.balanced_drop,
+                "flipped": comparison.flipped,
+                "mean_moved": comparison.mean_moved,
+                "worst": [dataclasses.asdict(row) for row in comparison.worst],
+            }
+            write_json(out / "facts.json", facts)
+            golden = quantize_samples(tflite, x, loaded.scaling)
+            np.savez(out / "golden.npz", x=golden, y=y, names=np.array(ids))
+            self._tell_quantized(facts)
+
+        return self.stages.make("quantize", key, write)
+
+    def _start_model(self) -> LoadedModel:
+        """The model before training: the builder's, or the one of `init`."""
+        from pipeline.model.build import build_model
+        from pipeline.model.load import LoadedModel, load_initial
+        from pipeline.quiet import import_tensorflow
+        from pipeline.samples import DEFAULT_SCALING
+
+        settings = self.config.model
+        dataset, _ = self.data
+        shape, num_classes = dataset.x.shape[1:], len(dataset.class_names)
+        self.reporter.log("starting TensorFlow")
+        import_tensorflow()
+        if settings.init:
+            start = load_initial(Path(settings.init), shape, num_classes)
+            for note in start.notes:
+                self.reporter.log(note)
+            return start
+        model = build_model(
+            settings.architecture,
+            shape,
+            num_classes,
+            alpha=settings.alpha or None,
+            seed=self.config.run.seed,
+        )
+        return LoadedModel(model=model, scaling=DEFAULT_SCALING, notes=())
+
+    def _fit(self, start: LoadedModel, state_path: Path) -> TrainResult:
+        from pipeline.model.train import train_model
+
+        dataset, split = self.data
+        with self.reporter.steps("training") as step:
+            return train_model(
+                start.model,
+                (dataset.x[split.train], dataset.y[split.train]),
+                (dataset.x[split.val], dataset.y[split.val]),
+                self._train_options(),
+                scaling=start.scaling,
+                state_path=state_path,
+                on_epoch=self._tell_epoch,
+                on_progress=step,
+                log=self.reporter.log,
+            )
+
+    def _train_options(self) -> TrainOptions:
+        from pipeline.model.train import FRESH, TRANSFER
+
+        settings = self.config.train
+        recipe = TRANSFER if self.config.model.init else FRESH
+        return dataclasses.replace(
+            recipe,
+            epochs=settings.epochs,
+            batch_size=settings.batch or recipe.batch_size,
+            learning_rate=settings.learning_rate or recipe.learning_rate,
+            warmup_epochs=settings.warmup_epochs,
+            weight_decay=settings.weight_decay,
+            label_smoothing=settings.label_smoothing,
+            patience=settings.patience,
+            seed=self.config.run.seed,
+            augment=recipe.augment if settings.augment else None,
+        )
+
+    def _train_facts(self, start: LoadedModel, result: TrainResult) -> dict[str, Any]:
+        from pipeline.model.facts import model_facts
+
+        dataset, split = self.data
+        return {
+            **dataclasses.asdict(model_facts(start.model)),
+            "classes": list(dataset.class_names),
+            "samples": {
+                "train": len(split.train),
+                "validation": len(split.val),
+                "test": len(split.test),
+                "left_out": split.left_out,
+                "unreadable": len(dataset.skipped),
+            },
+            "best_epoch": result.best_epoch,
+            "history": [dataclasses.asdict(report) for report in result.history],
+        }
+
+    def _tell_epoch(self, report: EpochReport) -> None:
+        self.reporter.log(
+            f"epoch {report.epoch} of {report.epochs}: loss {report.train_loss:.3f}, validation "
+            f"loss {report.val_loss:.3f}, balanced accuracy {report.val_balanced_accuracy:.2%}"
+            f"{' *' if report.best else ''}"
+        )
+
+    def _tell_quantized(self, facts: dict[str, Any]) -> None:
+        accuracy = facts["accuracy"]
+        self.reporter.log(
+            f"balanced accuracy {accuracy['float']['balanced']:.2%} float, "
+            f"{accuracy['int8']['balanced']:.2%} int8; {facts['flipped']} of "
+            f"{accuracy['int8']['samples']} test samples change their class"
+        )
+        for row in facts["worst"][:3]:
+            self.reporter.log(
+                f"most moved: {row['sample']} ({row['true']}): {row['float_class']} -> "
+                f"{row['int8_class']}, by {row['moved']:.2f}"
+            )
+
+
+def load_samples(settings: DataSection, seed: int, reporter: Reporter) -> Dataset:
+    """Load the samples of a [data] section, and tell how many there are of each class.
+
+    Raises:
+        ConfigError: the source fits no form, or its contents are wrong.
+    """
+    from pipeline.data import load_dataset
+
+    size = settings.size
+    with reporter.steps("reading data") as step:
+        dataset = load_dataset(
+            settings.source,
+            (size[0], size[-1]),
+            settings.fit,
+            seed=seed,
+            channels=settings.channels,
+            tensor_shape=settings.shape or None,
+            tensor_dtype=settings.dtype,
+            on_progress=step,
+        )
+    counts = list(zip(dataset.class_names, dataset.class_counts, strict=True))
+    listed = ", ".join(f"{name} {count:,}" for name, count in counts[:_CLASSES_SHOWN])
+    more = f" and {len(counts) - _CLASSES_SHOWN} more" if len(counts) > _CLASSES_SHOWN else ""
+    reporter.log(f"{len(dataset.ids):,} samples: {listed}{more}")
+    if dataset.skipped:
+        reporter.log(f"skipped {len(dataset.skipped)} unreadable files:")
+        for name, reason in dataset.skipped[:_CLASSES_SHOWN]:
+            reporter.log(f"  {name}: {reason}")
+    return dataset
+
+
+def data_identity(source: str) -> str:
+    """What data is, for manifests: a hash of its files, or the words that make it."""
+    if source.split(":")[0] == SYNTHETIC:
+        return source
+    return _hash_existing(Path(source), "data.source")
+
+
+def _hash_existing(path: Path, what: str) -> str:
+    if not path.exists():
+        raise ConfigError(
+            f"{what}: expected a file or folder. Received: no {path}. Check the path."
+        )
+    return hash_tree(path)

@@ -1,0 +1,92 @@
+"""From a .tflite to a plan and to sources, without a run folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from pipeline.errors import ConfigError, DoesNotFitError, UnsupportedModelError
+from pipeline.paths import firmware_path
+from pipeline.records import Board, DeployPlan
+
+
+def plan_model(tflite: Path) -> DeployPlan:
+    """Read and plan a .tflite.
+
+    Raises:
+        UnsupportedModelError: it is no usable model.
+        ConfigError: there is no such file.
+    """
+    from pipeline.plan.deploy import make_plan
+    from pipeline.plan.graph import read_graph
+
+    if not tflite.is_file():
+        received = "a folder" if tflite.is_dir() else "nothing of that name"
+        raise ConfigError(f"{tflite}: expected a .tflite file. Received: {received}.")
+    try:
+        return make_plan(read_graph(tflite))
+    except UnsupportedModelError as error:
+        # Operators do not know in which file they stand.
+        if str(tflite) in str(error):
+            raise
+        raise UnsupportedModelError(f"{tflite}: {error}") from error
+
+
+def layer_macs(plan: DeployPlan) -> tuple[int, ...]:
+    """Multiply-accumulates of each operator of a plan."""
+    from pipeline.ops.table import macs_of
+
+    return tuple(macs_of(op, plan.graph) for op in plan.graph.ops)
+
+
+def check_fits(plan: DeployPlan, board: Board) -> None:
+    """Refuse a model that cannot fit, before anything is compiled.
+
+    Raises:
+        DoesNotFitError: arena or weights alone exceed the board.
+    """
+    wants = (
+        ("RAM", "tensor arena", plan.arena_bytes, board.ram_bytes),
+        ("flash", "weights", plan.weights_bytes, board.flash_bytes),
+    )
+    for memory, what, needed, limit in wants:
+        if limit is not None and needed > limit:
+            raise DoesNotFitError(
+                f"{plan.graph.name}: the {what} must fit into the {limit:,} bytes of {memory} of "
+                f"board {board.name}. Received: {needed:,} bytes. Use a smaller input or fewer "
+                "channels, or a larger board (`espalier boards`)."
+            )
+
+
+def export_sources(tflite: Path, out: Path, *, command: str) -> tuple[str, ...]:
+    """Write a model's C and the kernels, for use in any other project.
+
+    Args:
+        tflite: the model.
+        out: a folder that is new or empty.
+        command: what the head of the generated files says made them.
+    Returns:
+        Names of the files in `out`, sorted.
+    Raises:
+        UnsupportedModelError: it is no usable model.
+        ConfigError: `out` is in use or cannot be written.
+    """
+    from pipeline.codegen.render import generate
+
+    plan = plan_model(tflite)
+    if out.exists() and any(out.iterdir()):
+        raise ConfigError(f"--out {out}: expected a new or empty folder. Received: one with files.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--out {out}: cannot be made: {error}.") from error
+    source = generate(plan, out, command=command)
+    kernels = sorted(
+        path for path in (firmware_path() / "lib" / "kernels").iterdir() if path.suffix in _C_FILES
+    )
+    for path in kernels:
+        shutil.copy2(path, out / path.name)
+    return tuple(sorted([*source.files, *(path.name for path in kernels)]))
+
+
+_C_FILES = (".c", ".h")

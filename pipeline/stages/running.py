@@ -1,0 +1,163 @@
+"""The stages of a run.toml, from data to report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.artifacts import RunFolder, hash_file, read_json, write_json
+from pipeline.config import TEST_SPLIT, RunConfig
+from pipeline.device.board import load_board
+from pipeline.device.select import resolve_emulator
+from pipeline.errors import MismatchError
+from pipeline.paths import runs_path
+from pipeline.records import DeployPlan, Firmware, InputSet
+from pipeline.report.deployment import deployment_report
+from pipeline.report.progress import Reporter
+from pipeline.report.run import run_report
+from pipeline.stages.firmware import (
+    Stages,
+    Target,
+    measure_firmware,
+    read_inputs,
+    write_arrays,
+)
+from pipeline.stages.keys import stage_key
+from pipeline.stages.learning import Learning, data_identity
+from pipeline.stages.planning import layer_macs
+
+
+def run(config: RunConfig, last: str, runs: Path | None, reporter: Reporter) -> Any:
+    """Run the stages up to `last`, each only where something has changed.
+
+    Args:
+        config: of the run.
+        last: "train", "quantize", "build", "measure" or "report".
+        runs: where the run folder lies; None is runs/ of the checkout.
+        reporter: told about every stage.
+    Returns:
+        The folder of the last stage, or the report as a JSON object.
+    Raises:
+        PipelineError: any; see the stages.
+    """
+    deploy = config.deploy
+    board = load_board(deploy.board)
+    target = Target(
+        board=board,
+        engine=deploy.engine,
+        toolchain=deploy.toolchain,
+        emulator=resolve_emulator(deploy.emulator, board),
+        warmup=deploy.warmup,
+    )
+    folder = RunFolder((runs or runs_path()) / config.run.name)
+    with folder.open():
+        stages = Stages(folder, target, reporter, command=f"espalier run {config.run.name}")
+        return _run_until(last, config, stages)
+
+
+def _run_until(last: str, config: RunConfig, stages: Stages) -> Any:
+    learning = Learning(config, stages)
+    trained = learning.train()
+    if last == "train":
+        return trained
+    quantized = learning.quantize(trained)
+    _check_drop(config, quantized)
+    if last == "quantize":
+        return quantized
+    tflite = quantized / "model.tflite"
+    plan = stages.plan(tflite, name=config.run.name)
+    firmware = stages.build(stages.generate(plan), plan.graph.name)
+    if last == "build":
+        return firmware.elf_path.parent
+    measured = _measure(config, stages, plan, firmware, tflite)
+    if last == "measure":
+        return measured
+    return _report(config, stages, trained, quantized, measured)
+
+
+def _check_drop(config: RunConfig, quantized: Path) -> None:
+    """The gate on what int8 costs."""
+    drop = 100 * read_json(quantized / "facts.json")["balanced_drop"]
+    if drop > config.quantize.max_drop:
+        raise MismatchError(
+            f"quantize: int8 may lose at most {config.quantize.max_drop:g} points of balanced "
+            f"accuracy (quantize.max_drop). Received: {drop:.2f}. Calibrate with more samples "
+            "(quantize.samples), or train longer."
+        )
+
+
+def _measure(
+    config: RunConfig, stages: Stages, plan: DeployPlan, firmware: Firmware, tflite: Path
+) -> Path:
+    """Measure on the test samples or on other inputs; returns the stage's folder."""
+    deploy, target = config.deploy, stages.target
+    golden = tflite.parent / "golden.npz"
+    is_test = deploy.inputs == TEST_SPLIT
+    key = stage_key(
+        "measure",
+        inputs={
+            "firmware": hash_file(firmware.elf_path),
+            "model": plan.graph.sha256,
+            "inputs": hash_file(golden) if is_test else _identity_of_spec(deploy.inputs),
+        },
+        config={
+            "emulator": target.emulator,
+            "samples": deploy.samples,
+            "warmup": target.warmup,
+        },
+        seed=config.run.seed,
+    )
+
+    def write(out: Path) -> None:
+        inputs = (
+            _test_inputs(golden, deploy.samples)
+            if is_test
+            else read_inputs(deploy.inputs, plan, stages.reporter, deploy.samples)
+        )
+        measurement = measure_firmware(tflite, target, firmware, inputs, stages.reporter)
+        report = deployment_report(plan, firmware, measurement, inputs, layer_macs(plan))
+        write_json(out / "deployment.json", report)
+        write_arrays(out / "outputs.npz", inputs.x, measurement.outputs)
+
+    name = f"measure/{target.board.name}-{target.engine}"
+    return stages.make(name, key, write, title="measure")
+
+
+def _identity_of_spec(spec: str) -> str:
+    return spec if spec.startswith("random:") else data_identity(spec)
+
+
+def _test_inputs(golden: Path, samples: int) -> InputSet:
+    """The test samples of the quantize stage; all of them for 0."""
+    with np.load(golden, allow_pickle=False) as arrays:
+        x, y, names = arrays["x"], arrays["y"], arrays["names"]
+    limit = samples or len(x)
+    return InputSet(
+        spec=TEST_SPLIT, names=tuple(names[:limit].tolist()), x=(x[:limit],), y=y[:limit]
+    )
+
+
+def _report(
+    config: RunConfig, stages: Stages, trained: Path, quantized: Path, measured: Path
+) -> Any:
+    """Put everything together; returns the JSON object."""
+    sources = {
+        "train": trained / "facts.json",
+        "quantize": quantized / "facts.json",
+        "measure": measured / "deployment.json",
+    }
+    facts = {name: read_json(path) for name, path in sources.items()}
+    report = run_report(
+        config.run.name, config.to_dict(), facts["train"], facts["quantize"], facts["measure"]
+    )
+    key = stage_key(
+        "report",
+        inputs={name: hash_file(path) for name, path in sources.items()},
+        config=config.to_dict(),
+        seed=config.run.seed,
+    )
+    folder = stages.make("report", key, lambda out: write_json(out / "report.json", report))
+    stages.reporter.log(f"everything is in {stages.folder.root}")
+    return read_json(folder / "report.json")

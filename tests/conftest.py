@@ -1,0 +1,57 @@
+"""Options and markers of the test suite."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+
+import pytest
+
+from tests.compiled import HostCompiler
+
+# TensorFlow's start-up notes say nothing about a test.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+DEVICES = ("host", "unicorn", "qemu", "fake")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--device",
+        action="append",
+        choices=DEVICES,
+        default=None,
+        help="run device tests on this device only (repeatable); default: each that is installed",
+    )
+    parser.addoption(
+        "--require",
+        action="append",
+        default=[],
+        metavar="TOOL",
+        help="fail instead of skip where this program or Python package is missing (repeatable)",
+    )
+
+
+def tool_is_installed(tool: str) -> bool:
+    """Whether `tool` is a program on PATH or an importable Python package."""
+    return shutil.which(tool) is not None or (
+        tool.isidentifier() and importlib.util.find_spec(tool) is not None
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    required = item.config.getoption("--require")
+    for mark in item.iter_markers("needs"):
+        for tool in mark.args:
+            if tool_is_installed(tool):
+                continue
+            if tool in required:
+                pytest.fail(f"{tool} is required (--require {tool}) and not installed")
+            pytest.skip(f"{tool} is not installed")
+
+
+@pytest.fixture(scope="session")
+def compiler(tmp_path_factory: pytest.TempPathFactory) -> HostCompiler:
+    """Compiles generated models for this machine; the kernels once per session."""
+    return HostCompiler(tmp_path_factory.mktemp("compiled"))

@@ -1,0 +1,59 @@
+"""Small .tflite files for deployments, and what can be wrong with one."""
+
+from __future__ import annotations
+
+import struct
+
+from tests import one_op
+from tests.tflite_models import ModelBuilder
+
+
+def good(channels: int = 4) -> bytes:
+    """A convolution with a few hundred MACs."""
+    return one_op.single(one_op.conv_2d, (1, 8, 8, 3), (1 / 128, 0), channels=channels)
+
+
+def larger_than_any_ram() -> bytes:
+    """Activations of more than a megabyte under few weights."""
+    return one_op.single(one_op.conv_2d, (1, 256, 256, 3), (1 / 128, 0), channels=16)
+
+
+def larger_than_any_flash() -> bytes:
+    """A megabyte of weights under few activations."""
+    return one_op.single(one_op.fully_connected, (1, 1024), (1 / 128, 0), outputs=1024)
+
+
+def unsupported_operator() -> bytes:
+    """An operator that the engine does not know."""
+    builder = ModelBuilder()
+    x = builder.tensor("x", (1, 8), scale=0.5)
+    y = builder.tensor("y", (1, 8), scale=0.5)
+    builder.operator("ELU", [x], [y])
+    return builder.build([x], [y])
+
+
+def float_model() -> bytes:
+    """A model that was never quantized."""
+    builder = ModelBuilder()
+    x = builder.tensor("x", (1, 8), dtype="float32")
+    y = builder.tensor("y", (1, 8), dtype="float32")
+    builder.operator("SOFTMAX", [x], [y], "SoftmaxOptions", beta=1.0)
+    return builder.build([x], [y])
+
+
+def truncated() -> bytes:
+    """The first half of a model."""
+    content = good(channels=64)
+    return content[: len(content) // 2]
+
+
+def corrupted() -> bytes:
+    """A model whose root offset points far outside."""
+    content = bytearray(good())
+    struct.pack_into("<I", content, 0, 0x7FFFFFF0)
+    return bytes(content)
+
+
+def no_tflite() -> bytes:
+    """Something else under the name of a model."""
+    return b"\x89PNG\r\n\x1a\n" + bytes(range(256))

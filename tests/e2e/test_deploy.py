@@ -1,0 +1,122 @@
+"""`espalier deploy` from a file to figures, on every emulator and compiler that is installed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import cli
+from pipeline.reference import ReferenceModel
+from tests.e2e import models
+from tests.shared import REFERENCE_MODELS, shared_path
+
+TOOLS = {
+    "qemu": pytest.mark.needs("qemu-system-arm"),
+    "unicorn": pytest.mark.needs("unicorn"),
+    "gcc": pytest.mark.needs("arm-none-eabi-gcc"),
+    "zig": pytest.mark.needs("ziglang"),
+}
+WAYS = [
+    pytest.param(toolchain, emulator, marks=[TOOLS[toolchain], TOOLS[emulator]])
+    for toolchain in ("gcc", "zig")
+    for emulator in ("qemu", "unicorn")
+]
+
+pytestmark = [pytest.mark.emulator, pytest.mark.slow]
+
+
+def deploy(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["-q", "deploy", *arguments])
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+@pytest.mark.parametrize(("toolchain", "emulator"), WAYS)
+def test_a_small_model(toolchain: str, emulator: str, tmp_path: Path) -> None:
+    model, figures, outputs = (tmp_path / name for name in ("m.tflite", "m.json", "m.npz"))
+    model.write_bytes(models.good())
+    arguments = [str(model), "--toolchain", toolchain, "--emulator", emulator]
+    arguments += ["--inputs", "random:7:12", "--json", str(figures), "--outputs", str(outputs)]
+    assert deploy(*arguments) == 0
+
+    report = json.loads(figures.read_text())
+    assert (report["inputs"], report["mismatches"], report["accuracy"]) == (12, 0, None)
+    assert (report["emulator"], report["clock"]) == (emulator, "instructions")
+    spread = report["instructions_per_inference"]
+    assert 0 < spread["min"] <= spread["median"] <= spread["max"]
+    layers = report["layers"]
+    assert [layer["kind"] for layer in layers] == ["CONV_2D"]
+    assert report["model"]["macs"] == sum(layer["macs"] for layer in layers) > 0
+    ram, flash = report["ram"], report["flash"]
+    assert ram["total_bytes"] == sum(ram[k] for k in ram if k != "total_bytes")
+    assert flash["total_bytes"] == sum(flash[k] for k in flash if k != "total_bytes")
+    assert flash["weights_bytes"] > 0
+
+    with np.load(outputs) as arrays:
+        assert sorted(arrays.files) == ["x", "y"]
+        x, y = arrays["x"], arrays["y"]
+    expected_x = np.random.default_rng(7).integers(
+        -128, 127, size=(12, 8, 8, 3), dtype=np.int8, endpoint=True
+    )
+    np.testing.assert_array_equal(x, expected_x)
+    np.testing.assert_array_equal(y, ReferenceModel(model.read_bytes()).run((x,))[0])
+
+
+def test_mismatches_are_status_1_and_everything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wrong(self: ReferenceModel, x: tuple[np.ndarray, ...], step: object = None) -> tuple:
+        outputs = reference(self, x)[0].copy()
+        outputs[1] += 1
+        return (outputs,)
+
+    reference = ReferenceModel.run
+    monkeypatch.setattr(ReferenceModel, "run", wrong)
+    model, figures, outputs = (tmp_path / name for name in ("m.tflite", "m.json", "m.npz"))
+    model.write_bytes(models.good())
+    status = deploy(str(model), "--json", str(figures), "--outputs", str(outputs))
+    assert status == 1
+    assert json.loads(figures.read_text())["mismatches"] == 1
+    assert outputs.exists()
+    captured = capsys.readouterr()
+    assert "1 of 5 outputs differ" in captured.out
+    assert "error: 1 of 5 outputs of m" in captured.err
+
+
+def test_nothing_is_left_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "m.tflite").write_bytes(models.good())
+    monkeypatch.chdir(tmp_path)
+    assert deploy("m.tflite", "--inputs", "random:1:1", "--json", "-") == 0
+    assert json.loads(capsys.readouterr().out)["model"]["name"] == "m"
+    assert [path.name for path in tmp_path.iterdir()] == ["m.tflite"]
+
+
+def test_the_host_runs_the_same_firmware(tmp_path: Path) -> None:
+    model, figures = tmp_path / "m.tflite", tmp_path / "m.json"
+    model.write_bytes(models.good())
+    assert deploy(str(model), "--board", "host", "--json", str(figures)) == 0
+    report = json.loads(figures.read_text())
+    assert (report["clock"], report["mismatches"]) == ("host", 0)
+    assert report["host_ticks_per_inference"]["min"] >= 0
+
+
+@pytest.mark.parametrize("emulator", [pytest.param(e, marks=TOOLS[e]) for e in ("qemu", "unicorn")])
+@pytest.mark.parametrize("name", REFERENCE_MODELS)
+def test_reference_models(name: str, emulator: str, tmp_path: Path) -> None:
+    figures = tmp_path / "m.json"
+    model = shared_path(f"models/{name}.tflite")
+    assert deploy(str(model), "--emulator", emulator, "--json", str(figures)) == 0
+    anchors = json.loads(shared_path("anchors/tflm_cortex_m4f.json").read_text())["models"]
+    anchor = next(row for row in anchors if row["model"] == name)
+    report = json.loads(figures.read_text())
+    assert report["mismatches"] == 0
+    # Hello world is nothing but overhead.
+    if name != "hello_world_int8":
+        median = report["instructions_per_inference"]["median"]
+        assert median <= anchor["ref_instructions"] / 2

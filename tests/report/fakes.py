@@ -1,0 +1,110 @@
+"""A small plan and what a device could have made of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.records import (
+    DeployPlan,
+    Firmware,
+    FirmwareSize,
+    Graph,
+    InputSet,
+    Measurement,
+    Op,
+    OpKind,
+    Placement,
+    QuantParams,
+    Tensor,
+)
+from tests.shared import REPOSITORY
+
+SIZE = FirmwareSize(
+    weights_bytes=100,
+    runtime_bytes=2000,
+    harness_bytes=3000,
+    flash_bytes=5100,
+    arena_bytes=64,
+    static_ram_bytes=700,
+)
+
+
+def plan() -> DeployPlan:
+    quant = QuantParams(scale=(1 / 256,), zero_point=(-128,))
+    tensors = (
+        Tensor(index=0, name="in", shape=(1, 4), dtype="int8", quant=quant),
+        Tensor(index=1, name="dense", shape=(1, 2), dtype="int8", quant=quant),
+        Tensor(index=2, name="out", shape=(1, 2), dtype="int8", quant=quant),
+    )
+    ops = (
+        Op(
+            index=0,
+            kind=OpKind.FULLY_CONNECTED,
+            name="dense;bias",
+            inputs=(0,),
+            outputs=(1,),
+            attrs=None,
+        ),
+        Op(index=1, kind=OpKind.SOFTMAX, name="[bold]out", inputs=(1,), outputs=(2,), attrs=None),
+    )
+    graph = Graph(
+        name="tiny",
+        sha256="ab" * 32,
+        tflite_bytes=1234,
+        tensors=tensors,
+        ops=ops,
+        inputs=(0,),
+        outputs=(2,),
+    )
+    places = (
+        Placement(tensors=(0,), offset_bytes=0, size_bytes=16, first_op=-1, last_op=0),
+        Placement(tensors=(1, 2), offset_bytes=16, size_bytes=16, first_op=0, last_op=1),
+        Placement(tensors=(), offset_bytes=32, size_bytes=8, first_op=1, last_op=1),
+    )
+    return DeployPlan(
+        graph=graph,
+        placements=places,
+        arena_bytes=40,
+        lower_bound_bytes=32,
+        scratch_bytes=8,
+        macs=8,
+        weights_bytes=100,
+    )
+
+
+def firmware(size: FirmwareSize | None = SIZE) -> Firmware:
+    return Firmware(
+        build_id="0123456789abcdef",
+        board="mps2_an386",
+        engine="aot",
+        toolchain="zig 0.17.0",
+        elf_path=REPOSITORY / "firmware.elf",
+        size=size,
+    )
+
+
+def measurement(
+    *, clock: str = "instructions", mismatches: int = 0, stack: int | None = 500
+) -> Measurement:
+    return Measurement(
+        build_id="0123456789abcdef",
+        device="qemu",
+        clock=clock,
+        ticks_per_second=25_000_000,
+        warmup=1,
+        ticks=(1000, 1400, 1200, 1300),
+        layer_ticks=(900, 300),
+        mismatches=mismatches,
+        stack_peak_bytes=stack,
+        arena_bytes=64,
+        outputs=(np.array([[9, 1], [2, 7], [3, 3], [-5, -6]], np.int8),),
+    )
+
+
+def inputs(labels: list[int] | None = None) -> InputSet:
+    return InputSet(
+        spec="random:1:4",
+        names=("0", "1", "2", "3"),
+        x=(np.zeros((4, 4), np.int8),),
+        y=None if labels is None else np.array(labels, np.int64),
+    )
