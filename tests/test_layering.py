@@ -28,7 +28,6 @@ LEVELS = {
     "device": 1,
     "data": 2,
     "model": 2,
-    "prune": 2,
     "quantize": 2,
     "plan": 2,
     "codegen": 2,
@@ -41,8 +40,8 @@ LEVELS = {
 
 # Third-party (and a few standard) libraries, and the only places that may import them.
 HOMES = {
-    "tensorflow": {"data", "model", "prune", "quantize"},
-    "keras": {"data", "model", "prune", "quantize"},
+    "tensorflow": {"data", "model", "quantize"},
+    "keras": {"data", "model", "quantize"},
     "h5py": {"model"},
     "ai_edge_litert": {"reference"},
     "tflite": {"ops", "plan"},
