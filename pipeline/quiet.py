@@ -11,6 +11,9 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.paths import cache_path
 
 
 class NativeOutput:
@@ -50,6 +53,12 @@ def captured_native_output() -> Iterator[NativeOutput]:
             output.text = sink.read().decode(errors="replace")
 
 
+def keep_keras_out_of_home() -> None:
+    """Let Keras write its configuration to the cache, unless the user has one at home."""
+    if not (Path.home() / ".keras").exists():
+        os.environ.setdefault("KERAS_HOME", str(cache_path() / "keras"))
+
+
 def import_tensorflow() -> None:
     """Import TensorFlow so that neither its start nor its later logs reach the user.
 
@@ -61,6 +70,7 @@ def import_tensorflow() -> None:
     # oneDNN's kernels are slower for small depthwise networks and round differently from
     # one processor to the next.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    keep_keras_out_of_home()
     for name in ("absl", "tensorflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with captured_native_output():

@@ -8,10 +8,12 @@ import shutil
 
 import pytest
 
+from pipeline.quiet import keep_keras_out_of_home
 from tests.compiled import HostCompiler
 
 # TensorFlow's start-up notes say nothing about a test.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+keep_keras_out_of_home()
 
 DEVICES = ("host", "unicorn", "qemu", "fake")
 
