@@ -28,6 +28,7 @@ LEVELS = {
     "device": 1,
     "data": 2,
     "model": 2,
+    "prune": 2,
     "quantize": 2,
     "plan": 2,
     "codegen": 2,
@@ -41,7 +42,7 @@ LEVELS = {
 # Third-party (and a few standard) libraries, and the only places that may import them.
 HOMES = {
     "tensorflow": {"data", "model", "quantize"},
-    "keras": {"data", "model", "quantize"},
+    "keras": {"data", "model", "prune", "quantize"},
     "h5py": {"model"},
     "ai_edge_litert": {"reference"},
     "tflite": {"ops", "plan"},

@@ -1,0 +1,1 @@
+"""Criteria of importance: one file each, and the table of them all."""

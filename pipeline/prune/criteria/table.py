@@ -1,0 +1,34 @@
+"""All criteria by name."""
+
+from __future__ import annotations
+
+import difflib
+
+from pipeline.errors import ConfigError
+from pipeline.prune.criteria import bn_scale, fpgm, l1, l2, lamp, random
+from pipeline.prune.criteria.base import Criterion
+
+CRITERIA: dict[str, Criterion] = {
+    "l1": Criterion(name="l1", score=l1.score),
+    "l2": Criterion(name="l2", score=l2.score),
+    "fpgm": Criterion(name="fpgm", score=fpgm.score),
+    "bn-scale": Criterion(name="bn-scale", score=bn_scale.score),
+    "lamp": Criterion(name="lamp", score=lamp.score),
+    "random": Criterion(name="random", score=random.score),
+}
+
+
+def criterion_named(name: str) -> Criterion:
+    """A criterion by its name.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if name not in CRITERIA:
+        near = difflib.get_close_matches(name, CRITERIA, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(
+            f"criterion: expected one of {', '.join(CRITERIA)}. Received: {name!r}.{hint} "
+            "Use l1 in case of doubt."
+        )
+    return CRITERIA[name]

@@ -1,0 +1,110 @@
+"""What a Keras model costs: parameters, multiply-accumulates, peak activations."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.prune.graph import Call, FlatGraph, flatten
+from pipeline.prune.records import ModelFacts
+
+if TYPE_CHECKING:
+    import keras
+
+# Layers that write their result over their input, or that deployment folds away.
+# fmt: off
+_IN_PLACE = frozenset({
+    "BatchNormalization", "Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax",
+    "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout",
+    "Identity", "Reshape", "Flatten", "Rescaling", "Normalization",
+    "ActivityRegularization",
+})
+# fmt: on
+
+
+def model_facts(model: keras.Model, accuracy: float | None = None) -> ModelFacts:
+    """Facts of a Functional or Sequential model, at batch size 1.
+
+    Args:
+        model: nested models count with each of their calls.
+        accuracy: goes into the record.
+    Raises:
+        UnsupportedModelError: a subclassed model.
+    """
+    graph = flatten(model)
+    return ModelFacts(
+        params=sum(int(np.prod(weight.shape)) for weight in model.weights),
+        macs=_total(graph),
+        peak_activation_bytes=_peak(graph),
+        accuracy=accuracy,
+    )
+
+
+def _total(graph: FlatGraph) -> int | None:
+    total = 0
+    for call in graph.calls:
+        macs = call_macs(call)
+        if macs is None:
+            return None
+        total += macs
+    return total
+
+
+def call_macs(call: Call) -> int | None:
+    """Multiply-accumulates of one call; 0 for anything but convolutions and dense layers.
+
+    None where a spatial size is open.
+    """
+    kind = type(call.layer).__name__
+    weights = (
+        {weight.name: int(np.prod(weight.shape)) for weight in call.layer.weights}
+        if (kind == "Dense" or "Conv" in kind) and hasattr(call.layer, "weights")
+        else {}
+    )
+    if not weights:
+        return 0
+    # Each weight of a transposed convolution meets every input position, elsewhere output.
+    tensor = call.inputs[0] if kind.endswith("Transpose") else call.outputs[0]
+    positions = tensor.shape[1:-1]
+    if None in positions:
+        return None
+    per_position = sum(weights.get(name, 0) for name in _KERNELS)
+    return math.prod(size or 0 for size in positions) * per_position
+
+
+_KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+
+
+def _peak(graph: FlatGraph) -> int | None:
+    """Largest sum of live tensors in call order, one byte per entry."""
+    sizes: dict[int, int] = {}
+    alias: dict[int, int] = {}
+    tensors = [binding.tensor for binding in graph.bindings if not binding.nested]
+    tensors += [tensor for call in graph.calls for tensor in call.outputs]
+    for tensor in tensors:
+        if None in tensor.shape[1:]:
+            return None
+        sizes[tensor.index] = math.prod(size or 0 for size in tensor.shape[1:])
+        alias[tensor.index] = tensor.index
+    last: dict[int, int] = {}
+    first: dict[int, int] = {}
+    for binding in graph.bindings:
+        if not binding.nested:
+            first[binding.tensor.index] = last[binding.tensor.index] = -1
+    for position, call in enumerate(graph.calls):
+        for ref in call.inputs:
+            last[alias[ref.index]] = position
+        in_place = type(call.layer).__name__ in _IN_PLACE and len(call.inputs) == 1
+        for ref in call.outputs:
+            if in_place:
+                alias[ref.index] = alias[call.inputs[0].index]
+            else:
+                first[ref.index] = last[ref.index] = position
+    for ref in graph.outputs:
+        last[alias[ref.index]] = len(graph.calls)
+    return max(
+        sum(sizes[index] for index in first if first[index] <= position <= last[index])
+        for position in range(-1, len(graph.calls))
+    )
