@@ -2,80 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from pipeline.ops.base import KernelCall, RawOp, fields_of, label_of
-from pipeline.ops.checks import (
-    activation_range,
-    constant_of,
-    input_of,
-    require,
-    require_activation,
-    require_batch_one,
-    require_counts,
-    require_int8,
-    require_rank,
-    zero_point_of,
-)
-from pipeline.ops.conv_2d import (
+from pipeline.ops.base import KernelCall, RawOp
+from pipeline.ops.checks import constant_of, input_of, require
+from pipeline.ops.convolution import (
+    ConvolutionAttrs,
     as_contiguous,
+    convolution_attrs,
     convolution_call,
-    geometry_fields,
-    require_output_channels,
+    params_fields,
+    require_tensors,
 )
-from pipeline.ops.filters import convolution_constants, require_filter
-from pipeline.ops.window import Window, window_of
+from pipeline.ops.filters import convolution_constants
 from pipeline.records import Graph, Op
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DepthwiseConv2DAttrs:
-    """Attributes of DEPTHWISE_CONV_2D."""
-
-    window: Window
-    depth_multiplier: int
-    activation: int
-
-
-def parse(raw: RawOp) -> DepthwiseConv2DAttrs:
+def parse(raw: RawOp) -> ConvolutionAttrs:
     """Check shapes, types and options; see `OpModule.parse`.
 
     The depth multiplier follows from the shapes; TFLite ignores the stored one, too.
     """
     import tflite
 
-    require_counts(raw, (2, 3))
-    x, filter_, output = input_of(raw, 0), input_of(raw, 1), raw.outputs[0]
-    for tensor in (x, filter_, output):
-        require_rank(raw, tensor, 4)
-    require_int8(raw, x, output)
-    require_batch_one(raw, x)
-    options = raw.options_as(tflite.DepthwiseConv2DOptions)
-    _, taps_h, taps_w, channels = filter_.shape
+    require_tensors(raw)
+    x, filter_1hwc = input_of(raw, 0), input_of(raw, 1)
+    ones, taps_h, taps_w, channels = filter_1hwc.shape
     require(
-        filter_.shape[0] == 1 and x.shape[3] > 0 and channels % x.shape[3] == 0,
+        ones == 1 and x.shape[3] > 0 and channels % x.shape[3] == 0,
         raw,
         "the filter must be [1, height, width, a multiple of the input channels]",
-        f"input {x.shape}, filter {filter_.shape}",
+        f"input {x.shape}, filter {filter_1hwc.shape}",
         "The file is damaged; convert the model again.",
     )
-    require_output_channels(raw, channels)
-    require_filter(raw, axis=3, channels=channels)
-    window = window_of(
+    return convolution_attrs(
         raw,
-        x,
-        output,
+        raw.options_as(tflite.DepthwiseConv2DOptions),
         taps=(taps_h, taps_w),
-        stride=(options.StrideH(), options.StrideW()),
-        dilation=(options.DilationHFactor(), options.DilationWFactor()),
-        padding=options.Padding(),
-    )
-    return DepthwiseConv2DAttrs(
-        window=window,
-        depth_multiplier=channels // x.shape[3],
-        activation=require_activation(raw, options.FusedActivationFunction()),
+        channel_axis=3,
+        groups=x.shape[3],
     )
 
 
@@ -91,8 +56,6 @@ def call(op: Op, graph: Graph) -> KernelCall:
     A depthwise convolution of a single channel is an ordinary one, whose kernel reads a whole
     row of the window at a time: only the filter's layout differs.
     """
-    attrs = op.attrs
-    assert isinstance(attrs, DepthwiseConv2DAttrs)
     filter_1hwc = constant_of(graph, op.inputs[1])
     filter_ohw = as_contiguous(np.moveaxis(filter_1hwc[0], 2, 0))
     by_channel = filter_ohw.reshape(filter_ohw.shape[0], -1)
@@ -101,26 +64,15 @@ def call(op: Op, graph: Graph) -> KernelCall:
         constants = convolution_constants(
             op, graph, filter_ohw, by_channel, "[out, height, width, 1]"
         )
-        return convolution_call(op, graph, attrs.window, 1, attrs.activation, constants)
-    lowest, highest = activation_range(attrs.activation, output)
-    fields = fields_of(
-        label_of(op),
-        filter_hwc=("pointer", "filter"),
-        bias=("pointer", "bias"),
-        multiplier=("pointer", "multiplier"),
-        shift=("pointer", "shift"),
-        **geometry_fields(attrs.window, x.shape, output.shape),
-        depth_multiplier=("uint16_t", attrs.depth_multiplier),
-        input_offset=("int16_t", -zero_point_of(x)),
-        output_offset=("int16_t", zero_point_of(output)),
-        output_min=("int8_t", lowest),
-        output_max=("int8_t", highest),
-    )
+        return convolution_call(op, graph, constants)
+    depth_multiplier = output.shape[3] // x.shape[3]
     return KernelCall(
         function="depthwise_conv_2d_s8",
         header="depthwise_conv_2d_s8.h",
         params_type="depthwise_conv_2d_params",
-        fields=fields,
+        fields=params_fields(
+            op, graph, "filter_hwc", depth_multiplier=("uint16_t", depth_multiplier)
+        ),
         constants=convolution_constants(
             op, graph, filter_1hwc, by_channel, "[height, width, channels]"
         ),

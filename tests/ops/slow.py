@@ -7,23 +7,20 @@ import itertools
 import numpy as np
 
 from pipeline.ops.checks import activation_range
-from pipeline.ops.conv_2d import Conv2DAttrs
-from pipeline.ops.depthwise_conv_2d import DepthwiseConv2DAttrs
+from pipeline.ops.convolution import attrs_of
 from pipeline.ops.fully_connected import FullyConnectedAttrs
 from pipeline.ops.window import Window
-from pipeline.records import Array, Graph, Op, Tensor
+from pipeline.records import Array, Graph, Op, OpKind, Tensor
 
 
 def convolve(op: Op, graph: Graph, x: Array) -> Array:
     """CONV_2D and DEPTHWISE_CONV_2D of x [1, height, width, channels], one value at a time."""
-    attrs = op.attrs
-    assert isinstance(attrs, Conv2DAttrs | DepthwiseConv2DAttrs)
+    attrs = attrs_of(op)
     weights = _value(graph.tensors[op.inputs[1]])
-    if isinstance(attrs, DepthwiseConv2DAttrs):
+    groups = attrs.groups
+    if op.kind is OpKind.DEPTHWISE_CONV_2D:
         # [1, h, w, out] as [out, h, w, 1]: as many groups as input channels.
         weights, groups = np.moveaxis(weights[0], 2, 0)[..., np.newaxis], x.shape[3]
-    else:
-        groups = attrs.groups
     output = graph.tensors[op.outputs[0]]
     result = np.zeros(output.shape, dtype=np.int64)
     centred = _centred(graph.tensors[op.inputs[0]], x)[0]
