@@ -360,6 +360,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         cli.main(args=arguments, prog_name="espalier", standalone_mode=False, obj=session)
+        # Here, so that a closed pipe shows below and not when the interpreter ends.
+        sys.stdout.flush()
         status = 0
     except click.ClickException as error:
         error.show()

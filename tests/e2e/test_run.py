@@ -99,10 +99,20 @@ def test_from_run_toml_to_report(tmp_path: Path) -> None:
     assert fourth.stderr.count("up to date") == 6
 
 
+def _heed_ctrl_c() -> None:
+    """Undo that background jobs of a shell, this test's own process perhaps, ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupted_training_goes_on(tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text(CONFIG.format(epochs=400))
     process = subprocess.Popen(
-        command(tmp_path), cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, env=os.environ
+        command(tmp_path),
+        cwd=REPOSITORY,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+        preexec_fn=_heed_ctrl_c,
     )
     assert process.stderr is not None
     seen = []
