@@ -82,7 +82,7 @@ def scale_in_double(x: Int64Array, real: float) -> Int64Array:
     return round_half_away(x.astype(np.float64) * real)
 
 
-def exact_multiplier(real: float, lowest: int, highest: int, limit: int) -> Requant:
+def exact_multiplier(real: float, lowest: int, highest: int, limit: int) -> Requant | None:
     """Find an integer form of `scale_in_double` that is exact where it matters.
 
     The form is ``(acc * multiplier + 2**(shift - 1) + (acc >> 31)) >> shift`` in 64 bits, with
@@ -94,8 +94,12 @@ def exact_multiplier(real: float, lowest: int, highest: int, limit: int) -> Requ
         real: factor; unitless, finite, > 0.
         lowest, highest: clamp of the scaled value, before the zero point is added.
         limit: largest magnitude that the accumulator can have; limit * real < 2**31.
+    Returns:
+        The form, or None where none is exact: 31 bits cannot tell all steps of a factor below
+        some 2**-14 apart, and a factor such as 0.35, which no product of float32 scales is,
+        comes so close to ties that the double product itself rounds onto some of them.
     Raises:
-        UnsupportedModelError: real is not finite and positive, or no form is exact.
+        UnsupportedModelError: real is not finite and positive.
     """
     if not (math.isfinite(real) and real > 0):
         raise UnsupportedModelError(
@@ -116,10 +120,7 @@ def exact_multiplier(real: float, lowest: int, highest: int, limit: int) -> Requ
             requant = Requant(multiplier=multiplier, shift=shift)
             if np.array_equal(np.clip(_apply_exact(probes, requant), lowest, highest), expected):
                 return requant
-    raise UnsupportedModelError(
-        f"no integer form of the factor {real} is exact for results in [{lowest}, {highest}]. "
-        "Quantize the model again with other calibration data."
-    )
+    return None
 
 
 def _apply_exact(acc: Int64Array, requant: Requant) -> Int64Array:

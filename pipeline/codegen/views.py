@@ -11,7 +11,7 @@ from pipeline.ops.base import Constant, Field, KernelCall
 from pipeline.ops.table import kernel_call, macs_of
 from pipeline.records import ARENA_ALIGNMENT_BYTES, Array, DeployPlan, Graph, Op, Tensor
 
-_VALUES_PER_LINE = {"int8_t": 20, "uint8_t": 20, "int32_t": 8}
+_VALUES_PER_LINE = {"int8_t": 20, "uint8_t": 20, "int32_t": 8, "double": 4}
 _DTYPE_CONSTANTS = {"int8": "MODEL_INT8", "uint8": "MODEL_UINT8"}
 
 

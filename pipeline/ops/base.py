@@ -20,6 +20,8 @@ C_TYPES: Mapping[str, str] = {
     "int32_t": "int32",
     "uint32_t": "uint32",
 }
+# Of constants alone: parameters are integers.
+CONSTANT_TYPES: Mapping[str, str] = {**C_TYPES, "double": "float64"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,7 @@ class Constant:
 
     Attributes:
         name: within the layer, e.g. "filter".
-        c_type: key of C_TYPES.
+        c_type: key of CONSTANT_TYPES.
         values: flattened in C order.
         comment: layout and meaning, for readers of the generated code.
     """

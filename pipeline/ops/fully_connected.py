@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from pipeline.fixed_point import exact_multiplier
-from pipeline.ops.base import Constant, KernelCall, RawOp, fields_of, label_of
+from pipeline.ops.base import Constant, FieldValue, KernelCall, RawOp, fields_of, label_of
 from pipeline.ops.checks import (
     activation_range,
     check_scaled_range,
@@ -78,11 +80,12 @@ def macs(op: Op, graph: Graph) -> int:
 
 
 def call(op: Op, graph: Graph) -> KernelCall:
-    """fully_connected_s8; see `OpModule.call`.
+    """fully_connected_s8, or fully_connected_double_s8; see `OpModule.call`.
 
     The pinned reference scales in double and rounds once, unlike convolutions and unlike older
     TFLite and TFLM releases, which use MultiplyByQuantizedMultiplier here, too: results differ
-    by one in about one output of a hundred.
+    by one in about one output of a hundred. Where an integer form gives exactly the same, it is
+    taken; else the kernel computes in double as well.
     """
     attrs = op.attrs
     assert isinstance(attrs, FullyConnectedAttrs)
@@ -90,17 +93,28 @@ def call(op: Op, graph: Graph) -> KernelCall:
     filter_ = constant_of(graph, op.inputs[1])
     lowest, highest = activation_range(attrs.activation, output)
     per_channel = len(quant_of(graph.tensors[op.inputs[1]]).scale) > 1
-    requants = _requants(op, graph, lowest, highest, per_channel)
+    factors = real_factors(op, graph, len(filter_) if per_channel else 1)
+    requants = _integer_forms(op, graph, factors, lowest, highest)
+    if requants is None:
+        function, params_type = "fully_connected_double_s8", "fully_connected_double_params"
+        scaling: tuple[Constant, ...] = (
+            Constant(name="factor", c_type="double", values=np.array(factors)),
+        )
+    else:
+        function, params_type = "fully_connected_s8", "fully_connected_params"
+        scaling = requant_constants(requants)
+    pointers: dict[str, tuple[str, FieldValue]] = {
+        constant.name: ("pointer", constant.name) for constant in scaling
+    }
     return KernelCall(
-        function="fully_connected_s8",
-        header="fully_connected_s8.h",
-        params_type="fully_connected_params",
+        function=function,
+        header=f"{function}.h",
+        params_type=params_type,
         fields=fields_of(
             label_of(op),
             filter=("pointer", "filter"),
             bias=("pointer", "bias"),
-            multiplier=("pointer", "multiplier"),
-            shift=("pointer", "shift"),
+            **pointers,
             rows=("uint32_t", attrs.rows),
             inputs=("uint32_t", filter_.shape[1]),
             outputs=("uint32_t", filter_.shape[0]),
@@ -115,24 +129,25 @@ def call(op: Op, graph: Graph) -> KernelCall:
             Constant(
                 name="bias", c_type="int32_t", values=bias_values(op, graph, filter_.shape[0])
             ),
-            *requant_constants(requants),
+            *scaling,
         ),
         tensors=(op.inputs[0], op.outputs[0]),
     )
 
 
-def _requants(
-    op: Op, graph: Graph, lowest: int, highest: int, per_channel: bool
-) -> tuple[Requant, ...]:
-    """One exact integer form per channel, or one for all."""
-    filter_ = constant_of(graph, op.inputs[1])
+def _integer_forms(
+    op: Op, graph: Graph, factors: tuple[float, ...], lowest: int, highest: int
+) -> tuple[Requant, ...] | None:
+    """An exact integer form of each factor, or None where one of them has none."""
     zero_point = zero_point_of(graph.tensors[op.outputs[0]])
-    limits = accumulator_limits(op, graph, filter_)
-    reals = real_factors(op, graph, len(filter_))
-    pairs = list(zip(reals, limits, strict=True)) if per_channel else [(reals[0], max(limits))]
-    for real, limit in pairs:
-        check_scaled_range(label_of(op), limit, real)
-    return tuple(
-        exact_multiplier(real, lowest - zero_point, highest - zero_point, limit)
-        for real, limit in pairs
-    )
+    limits = accumulator_limits(op, graph, constant_of(graph, op.inputs[1]))
+    if len(factors) == 1:
+        limits = (max(limits),)
+    forms = []
+    for factor, limit in zip(factors, limits, strict=True):
+        check_scaled_range(label_of(op), limit, factor)
+        form = exact_multiplier(factor, lowest - zero_point, highest - zero_point, limit)
+        if form is None:
+            return None
+        forms.append(form)
+    return tuple(forms)

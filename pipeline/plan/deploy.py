@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pipeline.ops.base import C_TYPES
+import numpy as np
+
+from pipeline.ops.base import CONSTANT_TYPES
 from pipeline.ops.table import kernel_call, macs_of
 from pipeline.plan.memory import arena_bytes, buffers_of, lower_bound_bytes, place
 from pipeline.records import DeployPlan, Graph
-
-_ITEM_BYTES = {"int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4}
 
 
 def make_plan(graph: Graph) -> DeployPlan:
@@ -22,7 +22,7 @@ def make_plan(graph: Graph) -> DeployPlan:
     placements = place(buffers)
     calls = [kernel_call(op, graph) for op in graph.ops]
     own_constants = sum(
-        constant.values.size * _ITEM_BYTES[C_TYPES[constant.c_type]]
+        constant.values.size * np.dtype(CONSTANT_TYPES[constant.c_type]).itemsize
         for call in calls
         if call is not None
         for constant in call.constants

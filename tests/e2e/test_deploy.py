@@ -116,7 +116,7 @@ def test_reference_models(name: str, emulator: str, tmp_path: Path) -> None:
     anchor = next(row for row in anchors if row["model"] == name)
     report = json.loads(figures.read_text())
     assert report["mismatches"] == 0
-    # Hello world is nothing but overhead.
-    if name != "hello_world_int8":
-        median = report["instructions_per_inference"]["median"]
-        assert median <= anchor["ref_instructions"] / 2
+    # TFLM's figures are of GCC; code of Zig's Clang spills more in the inner loops.
+    share = 0.5 if "gcc" in report["toolchain"] else 0.6
+    median = report["instructions_per_inference"]["median"]
+    assert median <= share * anchor["ref_instructions"]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import UnsupportedModelError
+from pipeline.ops import fully_connected
 from pipeline.plan.graph import parse_graph
 from tests import one_op
 from tests.compiled import HostCompiler
@@ -58,6 +59,12 @@ CASES: dict[str, tuple[tuple[int, ...], one_op.Quant, dict[str, Any]]] = {
         (1e-7, 1),
         {"outputs": 9, "filter_scale": 1e-7, "output": (2.0, 3), "bias": 2_000_000_000},
     ),
+    # No integer form is exact at 7 / 20: the kernel scales in double.
+    "double": (
+        (3, 8),
+        (1.0, 3),
+        {"outputs": 9, "filter_scale": 7.0, "output": (20.0, -5), "filter_limits": (-3, 3)},
+    ),
     # Every other accumulator is an exact tie.
     "ties": (
         (1, 8),
@@ -82,7 +89,16 @@ def test_equals_reference(case: str, compiler: HostCompiler) -> None:
     assert_exact(model_of(case), compiler)
 
 
-@pytest.mark.parametrize("case", ["rows", "seven_outputs", "per_channel_rows"])
+def test_doubles_are_taken_only_where_needed() -> None:
+    functions = {}
+    for case in CASES:
+        graph = parse_graph(model_of(case), case, case)
+        functions[case] = fully_connected.call(graph.ops[0], graph).function
+    assert functions.pop("double") == "fully_connected_double_s8"
+    assert set(functions.values()) == {"fully_connected_s8"}
+
+
+@pytest.mark.parametrize("case", ["rows", "seven_outputs", "per_channel_rows", "double"])
 def test_stays_in_its_tensors(case: str, compiler: HostCompiler) -> None:
     assert_sane(model_of(case), compiler)
 

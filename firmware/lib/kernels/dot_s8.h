@@ -16,12 +16,12 @@ static inline void dot_4_s8(const int8_t *x, int32_t offset, const int8_t *filte
   int32_t a1 = acc[1];
   int32_t a2 = acc[2];
   int32_t a3 = acc[3];
-  for (const int8_t *end = x + length; x < end; ++x) {
-    int32_t value = *x + offset;
-    a0 += value * *f0++;
-    a1 += value * *f1++;
-    a2 += value * *f2++;
-    a3 += value * *f3++;
+  for (int32_t k = 0; k < length; ++k) {
+    int32_t value = x[k] + offset;
+    a0 += value * f0[k];
+    a1 += value * f1[k];
+    a2 += value * f2[k];
+    a3 += value * f3[k];
   }
   acc[0] = a0;
   acc[1] = a1;

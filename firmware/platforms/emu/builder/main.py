@@ -28,7 +28,8 @@ if toolchain == "gcc":
 else:
     compiler, cxx = '"$PYTHONEXE" -m ziglang cc', '"$PYTHONEXE" -m ziglang c++'
     link, libraries = [], []  # its run-time library comes by itself, and there is no other
-    machine += ["-fno-sanitize=all"]
+    # Clang unrolls the dot products until it runs out of registers and spills in every turn.
+    machine += ["-fno-sanitize=all", "-fno-unroll-loops"]
 
 env.Replace(
     CC=compiler,
