@@ -73,3 +73,22 @@ def to_int8_input(x: Array) -> npt.NDArray[np.int8]:
 def balanced_accuracy(predicted: npt.NDArray[np.int64], y: npt.NDArray[np.int64]) -> float:
     """Mean over the classes that occur in y of the share of their samples that is right."""
     return float(np.mean([(predicted[y == label] == label).mean() for label in np.unique(y)]))
+
+
+def average_precision(scores: npt.NDArray[np.floating], positive: npt.NDArray[np.bool_]) -> float:
+    """Area under the precision-recall curve in steps: mean precision at each positive sample.
+
+    Equal scores count together. 0 where nothing is positive.
+
+    Args:
+        scores: of the positive class, [samples].
+        positive: bool [samples].
+    """
+    if not positive.any():
+        return 0.0
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(positive[order])
+    # The last sample of each run of equal scores.
+    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
+    precision, recall = hits[ends] / (ends + 1), hits[ends] / hits[-1]
+    return float((precision * np.diff(recall, prepend=0.0)).sum())

@@ -24,6 +24,11 @@ _IN_PLACE = frozenset({
 # fmt: on
 
 
+def is_in_place(call: Call) -> bool:
+    """Whether a call's output takes its input's memory."""
+    return type(call.layer).__name__ in _IN_PLACE and len(call.inputs) == 1
+
+
 def model_facts(model: keras.Model, accuracy: float | None = None) -> ModelFacts:
     """Facts of a Functional or Sequential model, at batch size 1.
 
@@ -37,7 +42,7 @@ def model_facts(model: keras.Model, accuracy: float | None = None) -> ModelFacts
     return ModelFacts(
         params=sum(int(np.prod(weight.shape)) for weight in model.weights),
         macs=_total(graph),
-        peak_activation_bytes=_peak(graph),
+        peak_activation_bytes=peak_bytes(graph),
         accuracy=accuracy,
     )
 
@@ -57,28 +62,34 @@ def call_macs(call: Call) -> int | None:
 
     None where a spatial size is open.
     """
+    positions = call_positions(call)
+    if not positions:
+        return positions
+    weights = {weight.name: int(np.prod(weight.shape)) for weight in call.layer.weights}
+    return positions * sum(weights.get(name, 0) for name in KERNELS)
+
+
+def call_positions(call: Call) -> int | None:
+    """How often each entry of a kernel is used in one call; 0 where there is no kernel.
+
+    None where a spatial size is open.
+    """
     kind = type(call.layer).__name__
-    weights = (
-        {weight.name: int(np.prod(weight.shape)) for weight in call.layer.weights}
-        if (kind == "Dense" or "Conv" in kind) and hasattr(call.layer, "weights")
-        else {}
-    )
-    if not weights:
+    if not ((kind == "Dense" or "Conv" in kind) and getattr(call.layer, "weights", None)):
         return 0
     # Each weight of a transposed convolution meets every input position, elsewhere output.
     tensor = call.inputs[0] if kind.endswith("Transpose") else call.outputs[0]
     positions = tensor.shape[1:-1]
     if None in positions:
         return None
-    per_position = sum(weights.get(name, 0) for name in _KERNELS)
-    return math.prod(size or 0 for size in positions) * per_position
+    return math.prod(size or 0 for size in positions)
 
 
-_KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 
 
-def _peak(graph: FlatGraph) -> int | None:
-    """Largest sum of live tensors in call order, one byte per entry."""
+def peak_bytes(graph: FlatGraph) -> int | None:
+    """Largest sum of live tensors in call order, one byte per entry; None where a size is open."""
     sizes: dict[int, int] = {}
     alias: dict[int, int] = {}
     tensors = [binding.tensor for binding in graph.bindings if not binding.nested]
@@ -96,9 +107,8 @@ def _peak(graph: FlatGraph) -> int | None:
     for position, call in enumerate(graph.calls):
         for ref in call.inputs:
             last[alias[ref.index]] = position
-        in_place = type(call.layer).__name__ in _IN_PLACE and len(call.inputs) == 1
         for ref in call.outputs:
-            if in_place:
+            if is_in_place(call):
                 alias[ref.index] = alias[call.inputs[0].index]
             else:
                 first[ref.index] = last[ref.index] = position

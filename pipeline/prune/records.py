@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+if TYPE_CHECKING:
+    import keras
+
 IdVector: TypeAlias = npt.NDArray[np.int64]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
+
+FineTune: TypeAlias = "Callable[[keras.Model, int], keras.Model]"
+"""(model, epochs) -> the fine-tuned model, which may be the same object."""
+
+Evaluate: TypeAlias = "Callable[[keras.Model], Mapping[str, float]]"
+"""Metrics of a model: "accuracy" and "balanced_accuracy", shares in [0, 1]; for two classes
+also "average_precision"."""
+
+Cost: TypeAlias = "Callable[[keras.Model], Mapping[str, int]]"
+"""What a model costs as it would be deployed: params, macs, arena_bytes, flash_bytes."""
 
 
 class Role(Enum):
@@ -135,3 +149,53 @@ class ModelFacts:
     macs: int | None
     peak_activation_bytes: int | None
     accuracy: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one step of a method did.
+
+    Attributes:
+        name: of the step, for example "iteration 3" or "stage 2".
+        removed: channels that went in this step; for unstructured pruning, weights.
+        params: that are left, see `ModelFacts`; masked ones count as gone.
+        macs: that are left, None where a spatial size is open.
+        metrics: after the step and its fine-tuning; empty where nothing was evaluated.
+        max_abs_difference: of the proof of this step; None where it removed nothing for good.
+    """
+
+    name: str
+    removed: int
+    params: int
+    macs: int | None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    max_abs_difference: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodResult:
+    """A model that a method pruned, and how it came about.
+
+    Attributes:
+        model: not compiled.
+        method: its name.
+        steps: in order.
+        plan: what all steps together keep of the model before the first; None where the method
+            removes no channels.
+        before, after: facts; their accuracy where it was evaluated.
+        locked: layers whose channels could not be removed, and why.
+        max_abs_difference: the largest of the steps' proofs.
+        seed: of everything random.
+        notes: what the user should know of the result, whole sentences.
+    """
+
+    model: keras.Model = field(compare=False, repr=False)
+    method: str
+    steps: tuple[Step, ...]
+    plan: PrunePlan | None
+    before: ModelFacts
+    after: ModelFacts
+    locked: tuple[Lock, ...]
+    max_abs_difference: float
+    seed: int
+    notes: tuple[str, ...] = ()

@@ -86,6 +86,7 @@ class Trace:
         locks: what must stay.
         roots: int64 [ids], the class of each id.
         folds: for a layer, the batch normalization that directly follows it and it alone.
+        channels: by tensor index (axis, ids), for tensors that carry channels.
     """
 
     model: keras.Model
@@ -95,6 +96,7 @@ class Trace:
     locks: tuple[LockEvent, ...]
     roots: IdVector
     folds: dict[int, Any] = field(compare=False, repr=False)
+    channels: dict[int, tuple[int, IdVector]] = field(compare=False, repr=False)
 
 
 class Tracer:
@@ -210,8 +212,14 @@ class Tracer:
         self._layers[id(normalization)] = normalization
         self._followers.setdefault(id(source), set()).add(id(normalization))
 
-    def finish(self, model: keras.Model, graph: FlatGraph) -> Trace:
-        """Close the book."""
+    def finish(self, model: keras.Model, graph: FlatGraph, values: dict[int, Value]) -> Trace:
+        """Close the book.
+
+        Args:
+            model: whose channels were followed.
+            graph: its calls.
+            values: what is known of each tensor, by its index.
+        """
         import keras
 
         for key in self._uncounted & self._slots.keys():
@@ -230,6 +238,11 @@ class Tracer:
             locks=tuple(self._locks),
             roots=self._ids.roots(),
             folds=folds,
+            channels={
+                index: (value.axis, value.ids)
+                for index, value in values.items()
+                if value.axis is not None and value.ids is not None
+            },
         )
 
 
@@ -271,7 +284,7 @@ def trace_model(model: keras.Model) -> Trace:
         if value.source is not None:
             # Read by the caller too: nothing that follows may be folded into it.
             tracer.follows(value.source, model)
-    return tracer.finish(model, graph)
+    return tracer.finish(model, graph, values)
 
 
 def _check_layer(call: Call) -> None:

@@ -7,6 +7,7 @@ import difflib
 from pipeline.errors import ConfigError
 from pipeline.prune.criteria import bn_scale, fpgm, l1, l2, lamp, random
 from pipeline.prune.criteria.base import Criterion
+from pipeline.prune.criteria.taylor import LAYER_NORM, taylor
 
 CRITERIA: dict[str, Criterion] = {
     "l1": Criterion(name="l1", score=l1.score),
@@ -15,6 +16,8 @@ CRITERIA: dict[str, Criterion] = {
     "bn-scale": Criterion(name="bn-scale", score=bn_scale.score),
     "lamp": Criterion(name="lamp", score=lamp.score),
     "random": Criterion(name="random", score=random.score),
+    # "taylor", and "taylor:VARIANT" for the others.
+    **{criterion.name: criterion for criterion in map(taylor, LAYER_NORM)},
 }
 
 

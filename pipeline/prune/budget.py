@@ -1,0 +1,199 @@
+"""Prune to budgets: RAM, flash, MACs, parameters and accuracy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.errors import ConfigError, DoesNotFitError
+from pipeline.prune.criteria.base import Criterion
+from pipeline.prune.facts import model_facts
+from pipeline.prune.fit import RESOURCES, Problem, make_problem, plan_of, search
+from pipeline.prune.proof import prove
+from pipeline.prune.records import Cost, Evaluate, FineTune, MethodResult, PrunePlan, Step
+from pipeline.prune.select import Limits
+from pipeline.prune.surgery import materialise
+
+if TYPE_CHECKING:
+    import keras
+
+    from pipeline.records import InputSet
+
+# How groups are weighed against each other, see `search`: alike, and by their channels.
+_SPREADS = (0.0, 1.0)
+
+# What may stand behind a number.
+_FACTORS = {"": 1, "k": 1000, "K": 1000, "M": 10**6, "G": 10**9, "KiB": 1024, "MiB": 1024**2}
+_FACTORS |= {"B": 1, "kB": 1000, "MB": 10**6}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a model may cost.
+
+    Attributes:
+        limits: by name of RESOURCES; at least one.
+        accuracy: that must remain, share in [0, 1]; None for any.
+    """
+
+    limits: Mapping[str, int]
+    accuracy: float | None = None
+
+
+def parse_budget(text: str) -> Budget:
+    """Read "ram=48KiB,flash=96KiB,macs=3M,params=40k,accuracy>=0.85", any subset.
+
+    Raises:
+        ConfigError: anything else; names the part.
+    """
+    limits: dict[str, int] = {}
+    accuracy: float | None = None
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        match = re.fullmatch(r"(\w+)\s*(<=|>=|=)\s*([\d.]+)\s*(%|[A-Za-z]*)", part)
+        name, sign, number, unit = match.groups() if match else ("", "", "", "")
+        try:
+            value = float(number)
+        except ValueError:
+            name, value = "", 0.0
+        if name == "accuracy" and sign == ">=" and unit in ("", "%"):
+            accuracy = value / 100 if unit else value
+            if not 0 < accuracy <= 1:
+                raise _wrong_part(part)
+        elif name in RESOURCES and sign != ">=" and unit in _FACTORS and name not in limits:
+            limits[name] = int(value * _FACTORS[unit])
+            if limits[name] < 1:
+                raise _wrong_part(part)
+        else:
+            raise _wrong_part(part)
+    if not limits:
+        hint = " For an accuracy alone use --accuracy-floor." if accuracy else ""
+        raise ConfigError(
+            f"budget: expected at least one of {', '.join(RESOURCES)}. Received: {text!r}.{hint} "
+            "Write for example ram=48KiB,macs=3M."
+        )
+    return Budget(limits=limits, accuracy=accuracy)
+
+
+def _wrong_part(part: str) -> ConfigError:
+    return ConfigError(
+        f"budget: expected a list of {', '.join(f'{name}=N' for name in RESOURCES)} with N such as "
+        "48KiB, 96kB or 3M, each at most once, and accuracy>=SHARE. Received: "
+        f"{part!r}. Write for example ram=48KiB,macs=3M,accuracy>=0.85."
+    )
+
+
+def prune_to_budget(
+    model: keras.Model,
+    budget: Budget,
+    *,
+    cost: Cost,
+    criterion: str | Criterion = "l1",
+    reduction: str = "sum",
+    batch_norm: str = "ignore",
+    limits: Limits | None = None,
+    ignore: Sequence[str] = (),
+    data: InputSet | None = None,
+    seed: int = 0,
+    epochs: int = 0,
+    fine_tune: FineTune | None = None,
+    evaluate: Evaluate | None = None,
+    tolerance: float | None = None,
+    log: Callable[[str], None] = lambda line: None,
+) -> MethodResult:
+    """Remove channels until a model costs no more than a budget.
+
+    Where `evaluate` and `fine_tune` are given, two ways to spread the loss over the groups are
+    tried, fine-tuned and evaluated, and the more accurate model is taken.
+
+    Args:
+        model: Functional or Sequential, channels last, of fixed sizes; not changed.
+        budget: what it may cost.
+        cost: what a model really costs; has an entry for each limit of the budget, see RESOURCES.
+        criterion, reduction, batch_norm, limits, ignore, data, seed, tolerance: as of
+            `prune_once`.
+        epochs: of fine-tuning.
+        fine_tune, evaluate: None for neither.
+        log: told of each candidate.
+    Raises:
+        DoesNotFitError: even the narrowest model is above a budget: which, and by how much; or
+            the accuracy does not remain.
+        ConfigError: an option that makes no sense, or an accuracy without `evaluate`.
+    """
+    if budget.accuracy is not None and evaluate is None:
+        raise ConfigError(
+            "budget: accuracy>= needs labelled data to measure it. Received: none. Give --data."
+        )
+    problem = make_problem(
+        model,
+        criterion=criterion,
+        reduction=reduction,
+        batch_norm=batch_norm,
+        limits=limits,
+        ignore=ignore,
+        data=data,
+        seed=seed,
+    )
+    log(f"{len(problem.groups)} groups, {len(problem.scored.grouping.locks)} locks")
+    tunes = fine_tune is not None and epochs > 0
+    candidates = {
+        tuple(search(problem, budget.limits, cost, spread, log).tolist()): spread
+        for spread in (_SPREADS if evaluate is not None and tunes else _SPREADS[:1])
+    }
+    results = []
+    for keep in candidates:
+        plan = plan_of(problem, np.array(keep, np.int64))
+        pruned = materialise(problem.trace, plan)
+        difference = prove(problem.trace, plan, pruned, tolerance=tolerance)
+        log(f"proved: largest difference {difference:g}")
+        if fine_tune is not None and tunes:
+            pruned = fine_tune(pruned, epochs)
+        metrics = evaluate(pruned) if evaluate is not None else {}
+        results.append(_result(model, problem, plan, pruned, metrics, difference))
+    best = max(results, key=lambda result: result.after.accuracy or 0.0)
+    _check_accuracy(budget, best)
+    return best
+
+
+def _result(
+    model: keras.Model,
+    problem: Problem,
+    plan: PrunePlan,
+    pruned: keras.Model,
+    metrics: Mapping[str, float],
+    difference: float,
+) -> MethodResult:
+    facts = model_facts(pruned, metrics.get("accuracy"))
+    step = Step(
+        name="budget",
+        removed=sum(g.channels - len(k) for g, k in zip(plan.groups, plan.keep, strict=True)),
+        params=facts.params,
+        macs=facts.macs,
+        metrics=metrics,
+        max_abs_difference=difference,
+    )
+    return MethodResult(
+        model=pruned,
+        method="budget",
+        steps=(step,),
+        plan=plan,
+        before=model_facts(model),
+        after=facts,
+        locked=problem.scored.grouping.locks,
+        max_abs_difference=difference,
+        seed=problem.seed,
+    )
+
+
+def _check_accuracy(budget: Budget, best: MethodResult) -> None:
+    accuracy = best.after.accuracy
+    if budget.accuracy is None or accuracy is None or accuracy >= budget.accuracy:
+        return
+    raise DoesNotFitError(
+        f"budget: expected accuracy>={budget.accuracy:g} within the other budgets. Received: at "
+        f"most {accuracy:.4f}, {budget.accuracy - accuracy:.4f} too little. Fine-tune for more "
+        "epochs, or raise another budget."
+    )

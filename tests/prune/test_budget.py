@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from pipeline.errors import ConfigError, DoesNotFitError
+from pipeline.prune.budget import Budget, parse_budget, prune_to_budget
+from pipeline.prune.facts import model_facts
+from pipeline.prune.fit import Problem, make_problem, plan_of
+from pipeline.prune.floor import prune_to_floor
+from pipeline.prune.select import Limits
+from pipeline.prune.surgery import materialise
+from tests.prune.models import chain, concat, depthwise_multiplier, nested, residual, shared
+
+
+def cost(model: keras.Model) -> dict[str, int]:
+    """One byte per parameter and per live activation."""
+    facts = model_facts(model)
+    assert facts.macs is not None
+    assert facts.peak_activation_bytes is not None
+    return {
+        "params": facts.params,
+        "macs": facts.macs,
+        "flash_bytes": 1000 + facts.params,
+        "ram_bytes": 500 + facts.peak_activation_bytes,
+    }
+
+
+PARSED = {
+    "ram=48KiB": {"ram": 48 * 1024},
+    "ram=48KiB, flash=96kB ,macs=3M,params=1200": {
+        "ram": 49152,
+        "flash": 96_000,
+        "macs": 3_000_000,
+        "params": 1200,
+    },
+    "macs<=1.5M": {"macs": 1_500_000},
+}
+
+
+@pytest.mark.parametrize(("text", "limits"), PARSED.items())
+def test_budgets_are_read(text: str, limits: dict[str, int]) -> None:
+    assert parse_budget(text) == Budget(limits=limits)
+
+
+@pytest.mark.parametrize("text", ["ram=1,accuracy>=0.85", "ram=1,accuracy>=85%"])
+def test_accuracy_is_a_share(text: str) -> None:
+    assert parse_budget(text) == Budget(limits={"ram": 1}, accuracy=0.85)
+
+
+WRONG = ("rom=1", "ram", "ram=", "ram=1,ram=2", "ram=-1", "ram=1..2", "ram=1 cm", "ram=0",
+         "ram=1,accuracy=0.8", "ram=1,accuracy>=1.5", "ram>=3")  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_what_is_no_budget_is_named(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"Received: .*Write for example ram=48KiB"):
+        parse_budget(text)
+
+
+def test_an_accuracy_alone_is_no_budget() -> None:
+    with pytest.raises(ConfigError, match="--accuracy-floor"):
+        parse_budget("accuracy>=0.8")
+
+
+@pytest.mark.parametrize(
+    "build",
+    [chain, residual, concat, depthwise_multiplier, shared, nested],
+    ids=lambda f: f.__name__,
+)
+def test_estimates_are_the_facts_of_the_model_that_is_built(
+    build: Callable[[], keras.Model],
+) -> None:
+    problem = problem_of(build())
+    rng = np.random.default_rng(0)
+    keeps = rng.integers(problem.lowest, problem.whole + 1, (4, len(problem.whole)))
+    estimate = problem.estimate(keeps)
+    for number, keep in enumerate(keeps):
+        facts = model_facts(materialise(problem.trace, plan_of(problem, keep)))
+        assert estimate.params[number] == facts.params
+        assert estimate.macs[number] == facts.macs
+        assert estimate.peak_bytes[number] == facts.peak_activation_bytes
+
+
+def problem_of(model: keras.Model) -> Problem:
+    return make_problem(
+        model,
+        criterion="l1",
+        reduction="sum",
+        batch_norm="ignore",
+        limits=Limits(round_to=1, min_channels=1),
+        ignore=(),
+        data=None,
+        seed=0,
+    )
+
+
+SHARES = [{"macs": 0.5}, {"params": 0.4}, {"ram": 0.7}, {"flash": 0.7, "ram": 0.8, "macs": 0.9}]
+
+
+@pytest.mark.parametrize("shares", SHARES, ids=str)
+@pytest.mark.parametrize("build", [chain, residual], ids=lambda f: f.__name__)
+def test_the_result_is_within_the_budget_and_near_it(
+    build: Callable[[], keras.Model], shares: Mapping[str, float]
+) -> None:
+    model = build()
+    keys = {"macs": "macs", "params": "params", "ram": "ram_bytes", "flash": "flash_bytes"}
+    whole = cost(model)
+    limits = {name: int(share * whole[keys[name]]) for name, share in shares.items()}
+    options = Limits(round_to=1, min_channels=1)
+    result = prune_to_budget(model, Budget(limits=limits), cost=cost, limits=options)
+    after = cost(result.model)
+    for name, limit in limits.items():
+        assert after[keys[name]] <= limit
+    # One more channel anywhere would be too much: some budget is nearly used up.
+    assert any(after[keys[name]] > 0.85 * limit for name, limit in limits.items())
+    assert result.max_abs_difference < 1e-4
+    assert result.after == model_facts(result.model)
+
+
+def two_peaks() -> keras.Model:
+    """The stem sets the peak of the RAM, the tail has nearly all parameters."""
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(16, 3, padding="same", activation="relu", name="stem")(inputs)
+    x = layers.Conv2D(16, 3, strides=4, activation="relu", name="down")(x)
+    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="tail")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(2, name="head")(x))
+
+
+def widths(result: object) -> dict[str, int]:
+    plan = result.plan  # type: ignore[attr-defined]
+    return {group.name: len(keep) for group, keep in zip(plan.groups, plan.keep, strict=True)}
+
+
+def test_a_ram_budget_goes_to_the_stem_and_a_parameter_budget_to_the_tail() -> None:
+    keras.utils.set_random_seed(1)
+    model = two_peaks()
+    whole = cost(model)
+    limits = Limits(round_to=4)
+    budget = Budget(limits={"ram": 500 + (whole["ram_bytes"] - 500) // 2})
+    assert widths(prune_to_budget(model, budget, cost=cost, limits=limits)) == {
+        "stem": 4,
+        "down": 16,
+        "tail": 64,
+    }
+    budget = Budget(limits={"params": whole["params"] // 2})
+    kept = widths(prune_to_budget(model, budget, cost=cost, limits=limits))
+    assert kept["tail"] < 64
+    assert kept["stem"] >= 8
+
+
+def test_a_budget_that_holds_already_removes_nothing() -> None:
+    model = residual()
+    result = prune_to_budget(model, Budget(limits={"macs": 10**9}), cost=cost)
+    assert model_facts(result.model) == model_facts(model)
+
+
+def test_what_is_out_of_reach_is_named_with_what_is_missing() -> None:
+    budget = Budget(limits={"ram": 600, "macs": 10**9, "flash": 1001})
+    with pytest.raises(DoesNotFitError) as caught:
+        prune_to_budget(residual(), budget, cost=cost)
+    message = str(caught.value)
+    for part in ("ram=600 B: at least", "flash=1,001 B: at least", "more"):
+        assert part in message
+    assert "macs" not in message.split("Raise")[0]
+
+
+def test_costs_that_estimates_do_not_know_are_learned() -> None:
+    def dearer(model: keras.Model) -> dict[str, int]:
+        costs = cost(model)
+        return {**costs, "macs": int(costs["macs"] * 1.3) + 5000}
+
+    limit = dearer(residual())["macs"] // 2
+    limits = Limits(round_to=1, min_channels=1)
+    result = prune_to_budget(residual(), Budget(limits={"macs": limit}), cost=dearer, limits=limits)
+    assert 0.85 * limit < dearer(result.model)["macs"] <= limit
+
+
+def accuracies(values: list[float]) -> Callable[[keras.Model], dict[str, float]]:
+    left = iter(values)
+
+    def evaluate(model: keras.Model) -> dict[str, float]:
+        value = next(left)
+        return {"accuracy": value, "balanced_accuracy": value}
+
+    return evaluate
+
+
+def test_the_more_accurate_of_two_candidates_is_taken_after_fine_tuning() -> None:
+    tuned = []
+
+    def fine_tune(model: keras.Model, epochs: int) -> keras.Model:
+        tuned.append(epochs)
+        return model
+
+    keras.utils.set_random_seed(2)
+    model = two_peaks()
+    result = prune_to_budget(
+        model,
+        Budget(limits={"macs": cost(model)["macs"] // 2}),
+        cost=cost,
+        evaluate=accuracies([0.5, 0.75]),
+        fine_tune=fine_tune,
+        epochs=3,
+        limits=Limits(round_to=1, min_channels=1),
+    )
+    assert tuned == [3, 3]
+    assert result.after.accuracy == 0.75
+
+
+def test_an_accuracy_that_does_not_remain_is_an_error() -> None:
+    budget = Budget(limits={"macs": 10**9}, accuracy=0.8)
+    with pytest.raises(DoesNotFitError, match=r"at most 0\.7000, 0\.1000 too little"):
+        prune_to_budget(residual(), budget, cost=cost, evaluate=accuracies([0.7]))
+    with pytest.raises(ConfigError, match="Give --data"):
+        prune_to_budget(residual(), budget, cost=cost)
+
+
+def test_the_last_model_above_the_floor_is_kept() -> None:
+    model = residual()
+    options = {"limits": Limits(round_to=1, min_channels=1), "criterion": "l2"}
+    values = [0.9, 0.88, 0.85, 0.79]
+    result = prune_to_floor(model, 0.8, evaluate=accuracies(values), **options)
+    assert [step.metrics["accuracy"] for step in result.steps] == [0.88, 0.85]
+    assert result.after == dataclasses.replace(model_facts(result.model), accuracy=0.85)
+    assert result.after.params <= 0.85**2 * result.before.params
+    # What is kept is told in channels of the model before.
+    kept = {g.name: k for g, k in zip(result.plan.groups, result.plan.keep, strict=True)}
+    for name, keep in kept.items():
+        new = result.model.get_layer(name).get_weights()[0]
+        old = model.get_layer(name).get_weights()[0]
+        assert new.shape[-1] == len(keep)
+        if name == "stem":
+            np.testing.assert_array_equal(new, old[..., list(keep)])
+
+
+def test_a_model_below_the_floor_and_one_that_never_falls_below() -> None:
+    with pytest.raises(DoesNotFitError, match=r"0\.7000, 0\.1000 too little"):
+        prune_to_floor(residual(), 0.8, evaluate=accuracies([0.7]))
+    lines: list[str] = []
+    result = prune_to_floor(residual(), 0.8, evaluate=accuracies([0.9] * 50), log=lines.append)
+    assert lines[-1] == "no channels are left to remove"
+    assert result.after.params < result.before.params
