@@ -111,6 +111,43 @@ class TrainSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PruneSection:
+    """[prune]: channels that go between training and quantization; docs/pruning.md.
+
+    Attributes:
+        method: as of `espalier prune --method`; "" prunes nothing.
+        ratio: share of channels that goes; 0 leaves it to another key.
+        keep_params: share of parameters that stays; 0 leaves it to another key.
+        budget: "ram=48KiB,flash=96KiB,macs=3M,params=40k,accuracy>=0.85", any subset.
+        accuracy_floor: prune until the accuracy falls below it; 0 for none.
+        criterion: of methods that use one; "" is the method's own.
+        scope: "local" per group, "global", or "isomorphic": among groups of one structure.
+        ignore: layers whose channels stay.
+        round_to: widths become multiples of it.
+        min_channels: that stay in every layer.
+        max_ratio: of a layer's channels that may go.
+        epochs: of fine-tuning afterwards, or after each step of a method.
+        learning_rate: of fine-tuning, the highest.
+        options: of the method's own, each "key=value".
+    """
+
+    method: str = _setting("")
+    ratio: float = _setting(0.0, minimum=0.0, maximum=0.99)
+    keep_params: float = _setting(0.0, minimum=0.0, maximum=0.999)
+    budget: str = _setting("")
+    accuracy_floor: float = _setting(0.0, minimum=0.0, maximum=1.0)
+    criterion: str = _setting("")
+    scope: str = _setting("local", choices=("local", "global", "isomorphic"))
+    ignore: tuple[str, ...] = _setting(())
+    round_to: int = _setting(4, minimum=1, maximum=1024)
+    min_channels: int = _setting(4, minimum=1, maximum=100_000)
+    max_ratio: float = _setting(0.9, minimum=0.0, maximum=0.99)
+    epochs: int = _setting(0, minimum=0, maximum=10_000)
+    learning_rate: float = _setting(0.001, minimum=1e-8, maximum=1.0)
+    options: tuple[str, ...] = _setting(())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuantizeSection:
     """[quantize]: float to int8.
 
@@ -156,6 +193,7 @@ class RunConfig:
     data: DataSection = field(default_factory=DataSection)
     model: ModelSection = field(default_factory=ModelSection)
     train: TrainSection = field(default_factory=TrainSection)
+    prune: PruneSection = field(default_factory=PruneSection)
     quantize: QuantizeSection = field(default_factory=QuantizeSection)
     deploy: DeploySection = field(default_factory=DeploySection)
 
@@ -169,6 +207,7 @@ SECTIONS: dict[str, type] = {
     "data": DataSection,
     "model": ModelSection,
     "train": TrainSection,
+    "prune": PruneSection,
     "quantize": QuantizeSection,
     "deploy": DeploySection,
 }
@@ -256,6 +295,10 @@ def _typed(value: Any, kind: str, place: str) -> Any:
         if isinstance(value, list):
             return tuple(_typed(number, "int", place) for number in value)
         return (_typed(value, "int", place),)
+    if kind == "tuple[str, ...]":
+        if isinstance(value, list):
+            return tuple(_typed(text, "str", place) for text in value)
+        return (_typed(value, "str", place),)
     if kind == "float" and type(value) is int:
         return float(value)
     types = {
@@ -300,6 +343,11 @@ def _check_together(config: RunConfig, place: str) -> None:
         raise ConfigError(
             f"{place}: data.size must be one side, or [height, width]. "
             f"Received: {list(config.data.size)}"
+        )
+    if config.prune != PruneSection() and not config.prune.method:
+        raise ConfigError(
+            f"{place}: [prune] needs a method (prune.method). Received: none. Write for example "
+            'method = "l1", or leave the section out.'
         )
     if config.data.channels == 2:
         raise ConfigError(f"{place}: data.channels must be 1 or 3. Received: 2")

@@ -52,6 +52,14 @@ def test_one_side_or_two(tmp_path: Path) -> None:
     assert load_config(write(tmp_path, "[data]\nsize = [49, 10]\n")).data.size == (49, 10)
 
 
+def test_layers_to_ignore_are_one_or_a_list(tmp_path: Path) -> None:
+    text = '[prune]\nmethod = "l1"\nratio = 0.5\nignore = {}\n'
+    one = load_config(write(tmp_path, text.format('"stem"')))
+    assert one.prune.ignore == ("stem",)
+    two = load_config(write(tmp_path, text.format('["stem", "head"]')))
+    assert two.prune.ignore == ("stem", "head")
+
+
 def test_whole_numbers_are_numbers(tmp_path: Path) -> None:
     assert load_config(write(tmp_path, "[model]\nalpha = 1\n")).model.alpha == 1.0
 
@@ -75,6 +83,13 @@ WRONG = {
     "two channels": ("[data]\nchannels = 2\n", [], "data.channels must be 1 or 3. Received: 2"),
     "nothing to train on": ("[data]\ntest = 0.5\nvalidation = 0.5\n", [], "Received: 1 together"),
     "a path as a name": ('[run]\nname = "../x"\n', [], "run.name must be a plain folder name"),
+    "no way to prune": ("[prune]\nratio = 0.5\n", [], "[prune] needs a method"),
+    "a ratio that empties": (
+        '[prune]\nmethod = "l1"\nratio = 1.0\n',
+        [],
+        "prune.ratio must be between 0.0 and 0.99. Received: 1.0",
+    ),
+    "a layer that is no text": ("[prune]\nignore = [3]\n", [], "must be a string. Received: 3"),
     "override without =": ("", ["train.epochs"], "--set takes section.key=value"),
     "override of no key": ("", ["train.epoch=1"], "unknown key train.epoch"),
     "override of no section": ("", ["trian.epochs=1"], "Did you mean 'train'?"),

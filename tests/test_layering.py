@@ -41,7 +41,9 @@ LEVELS = {
 
 # Third-party (and a few standard) libraries, and the only places that may import them.
 HOMES = {
-    "tensorflow": {"data", "model", "quantize"},
+    "tensorflow": {"data", "model", "prune", "quantize"},
+    "jax": {"prune"},
+    "torch": {"prune"},
     "keras": {"data", "model", "prune", "quantize"},
     "h5py": {"model"},
     "ai_edge_litert": {"reference"},

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipeline.errors import ConfigError, UnsupportedModelError
-from pipeline.model.rewrite import absorb_rescaling, rebuild
+from pipeline.model.rewrite import absorb_rescaling, rebuild, with_softmax
 from pipeline.quiet import captured_native_output, import_tensorflow
 from pipeline.samples import DEFAULT_SCALING, InputScaling
 
 if TYPE_CHECKING:
     import keras
+
+KerasModel: TypeAlias = "keras.Model"
+"""For annotations of those who do not import Keras themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +47,63 @@ def load_model(path: Path) -> LoadedModel:
     """
     model = _load(path)
     _check_model(path, model)
+    return prepare_model(model, path.name)
+
+
+def prepare_model(model: keras.Model, name: str) -> LoadedModel:
+    """What `load_model` makes of a model that is loaded already; the model is not changed.
+
+    Args:
+        model: of one input and one output.
+        name: for the notes.
+    """
     model, scaling = absorb_rescaling(model)
     notes = []
     if scaling != DEFAULT_SCALING:
         notes.append(
-            f"{path.name}: its Rescaling layer became the input's range "
+            f"{name}: its Rescaling layer became the input's range "
             f"[{scaling.low:g}, {scaling.high:g}]"
         )
     rebuilt = rebuild(model, tuple(model.input_shape[1:]), None)
     return LoadedModel(model=rebuilt.model, scaling=scaling, notes=(*notes, *rebuilt.notes))
+
+
+def read_model(path: Path) -> keras.Model:
+    """Load a `.keras` or `.h5` file as it is, with any number of inputs and outputs.
+
+    Raises:
+        ConfigError: there is no such file.
+        UnsupportedModelError: it is no Keras model, or one that Keras 3 cannot load.
+    """
+    return _load(path)
+
+
+def classifier_view(model: keras.Model) -> LoadedModel:
+    """A softmax classifier over the layers of a model: training it trains the model.
+
+    A Rescaling layer at the input is left out, and remembered as `scaling`; logits get a
+    softmax.
+
+    Raises:
+        UnsupportedModelError: the model has several inputs or outputs, or no vector of scores.
+    """
+    if len(model.inputs) != 1 or len(model.outputs) != 1 or len(model.output_shape) != 2:
+        raise UnsupportedModelError(
+            f"model {model.name!r}: expected a classifier of one input and one vector of scores. "
+            f"Received: {len(model.inputs)} inputs and outputs of shapes "
+            f"{[tuple(output.shape) for output in model.outputs]}. Use no data with it."
+        )
+    view, scaling = absorb_rescaling(model)
+    view, added = with_softmax(view)
+    notes = (f"{model.name}: gives logits; a softmax is added for training",) if added else ()
+    return LoadedModel(model=view, scaling=scaling, notes=notes)
+
+
+def own_scaling(model: keras.Model) -> InputScaling:
+    """What a model as it is wants of a pixel: the pixel itself where it begins with Rescaling."""
+    view, _ = absorb_rescaling(model)
+    begins_with_rescaling = view.inputs[0] is not model.inputs[0]
+    return InputScaling(scale=1.0, offset=0.0) if begins_with_rescaling else DEFAULT_SCALING
 
 
 def load_initial(path: Path, input_shape: tuple[int, ...], num_classes: int) -> LoadedModel:
@@ -117,6 +169,23 @@ def save_model(model: keras.Model, scaling: InputScaling, path: Path) -> None:
         rescaled = keras.layers.Rescaling(scaling.scale, scaling.offset, name="rescaling")(inputs)
         model = keras.Model(inputs, model(rescaled), name=model.name)
     model.save(path)
+
+
+def write_model(model: keras.Model, path: Path) -> None:
+    """Write a model as it is to a `.keras` file, whole or not at all.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    # Keras goes by the suffix.
+    temporary = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
+    try:
+        model.save(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _load(path: Path) -> keras.Model:

@@ -130,7 +130,7 @@ def rebuild(
             f"with {num_classes}"
         )
     if num_classes is not None and head is None:
-        cloned, added = _with_softmax(cloned)
+        cloned, added = with_softmax(cloned)
         notes += [f"{origin}: gave logits; a softmax was added"] if added else []
     return Rebuilt(model=cloned, notes=tuple(notes))
 
@@ -216,7 +216,8 @@ def _copy_by_name(source: keras.Model, target: keras.Model, head: str | None, or
         layer.set_weights(given.get_weights())
 
 
-def _with_softmax(model: keras.Model) -> tuple[keras.Model, bool]:
+def with_softmax(model: keras.Model) -> tuple[keras.Model, bool]:
+    """The same layers with a softmax behind them where they give logits, and whether they do."""
     import keras
 
     last = model.layers[-1]

@@ -16,6 +16,8 @@ def run_report(
     trained: Mapping[str, Any],
     quantized: Mapping[str, Any],
     deployment: Mapping[str, Any],
+    *,
+    pruned: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Put the facts of all stages together.
 
@@ -24,6 +26,7 @@ def run_report(
         config: all sections of its run.toml.
         trained, quantized: facts.json of these stages.
         deployment: the JSON object of pipeline/report/deployment.py.
+        pruned: facts.json of the prune stage, None without one.
     """
     device = None
     if deployment["accuracy"] is not None:
@@ -43,6 +46,7 @@ def run_report(
             "device": device,
         },
         "train": trained,
+        "prune": pruned,
         "quantize": quantized,
         "deployment": deployment,
     }

@@ -81,7 +81,18 @@ def run_tables(report: Mapping[str, Any]) -> Group:
             accuracy.add_row(
                 label, f"{row['samples']:,}", _percent(row["plain"]), _percent(row["balanced"])
             )
-    return Group(accuracy, deployment_tables(report["deployment"], with_layers=False))
+    parts: list[RenderableType] = [accuracy]
+    pruned = report.get("prune")
+    if pruned:
+        before, after = pruned["before"], pruned["after"]
+        table = _facts(f"Pruned by {pruned['method']}")
+        for label, key in (("parameters", "params"), ("MACs", "macs")):
+            table.add_row(label, f"{_number(before[key])} -> {_number(after[key])}")
+        if before["balanced_accuracy"] is not None and after["balanced_accuracy"] is not None:
+            shares = _percent(before["balanced_accuracy"]), _percent(after["balanced_accuracy"])
+            table.add_row("balanced accuracy", " -> ".join(shares))
+        parts.append(table)
+    return Group(*parts, deployment_tables(report["deployment"], with_layers=False))
 
 
 def plan_tables(report: Mapping[str, Any]) -> Group:
@@ -125,6 +136,65 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
             ", ".join(_short(name) for name in place["tensors"]) or "scratch",
         )
     return Group(facts, layers, places)
+
+
+def prune_tables(report: Mapping[str, Any]) -> Group:
+    """A pruned model: costs before and after, the width of each group, and what is locked."""
+    before, after = report["before"], report["after"]
+    facts = _table(f"<{report['model']}, {report['method']}", "before", "after", "left")
+    for label, key in (
+        ("parameters", "params"),
+        ("MACs", "macs"),
+        ("peak activations, bytes", "peak_activation_bytes"),
+    ):
+        left = f"{after[key] / before[key]:.1%}" if before[key] else "-"
+        facts.add_row(label, _number(before[key]), _number(after[key]), left)
+    for label, key in (
+        ("accuracy", "accuracy"),
+        ("balanced accuracy", "balanced_accuracy"),
+        ("average precision", "average_precision"),
+    ):
+        if before[key] is not None and after[key] is not None:
+            facts.add_row(label, _percent(before[key]), _percent(after[key]), "")
+    parts: list[RenderableType] = [facts]
+    if report["deployed"]:
+        parts.append(_deployed_table(report["deployed"]))
+    groups = _table("<group", "<layers", "before", "after")
+    for group in report["groups"]:
+        layers = list(dict.fromkeys(member["layer"] for member in group["members"]))
+        more = f" and {len(layers) - 1} more" if len(layers) > 1 else ""
+        kept, channels = len(group["kept"]), group["channels"]
+        style = "dim" if kept == channels else None
+        groups.add_row(
+            _short(group["name"]),
+            _short(layers[0]) + more,
+            f"{channels:,}",
+            f"{kept:,}",
+            style=style,
+        )
+    parts.append(groups)
+    if report["locked"]:
+        locks = _table("<kept whole", "<because")
+        for lock in report["locked"]:
+            locks.add_row(_short(lock["layer"]), lock["reason"])
+        parts.append(locks)
+    for item in report["shortfalls"]:
+        text = f"{item['group']}: {item['wanted']} wanted, {item['kept']} kept: {item['reason']}"
+        parts.append(Text(text, style="yellow"))
+    parts += [Text(note) for note in report["notes"]]
+    proof = f"largest difference from the masked original: {report['max_abs_difference']:.2g}"
+    return Group(*parts, Text(proof, style="dim"))
+
+
+def _deployed_table(deployed: Mapping[str, Any]) -> Table:
+    how = "built and run" if deployed["measured"] else f"worked out as on {deployed['overhead_of']}"
+    table = _facts(f"On {deployed['board']}, {how}")
+    table.add_row(
+        "RAM", f"{_bytes(deployed['ram_bytes'])}, arena {_bytes(deployed['arena_bytes'])}"
+    )
+    weights = _bytes(deployed["weights_bytes"])
+    table.add_row("flash", f"{_bytes(deployed['flash_bytes'])}, weights {weights}")
+    return table
 
 
 def board_tables(report: Mapping[str, Any]) -> Table:

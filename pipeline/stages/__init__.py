@@ -7,10 +7,15 @@ inputs, settings, sources or tools have changed, and says so when they have not.
 from pipeline.stages.deployment import Deployment, Request, deploy, write_outputs
 from pipeline.stages.firmware import Target
 from pipeline.stages.planning import check_fits, export_sources, layer_macs, plan_model
+from pipeline.stages.prune_methods import Limits, PruneSettings
+from pipeline.stages.pruning import Pruned, prune_file
 from pipeline.stages.running import run
 
 __all__ = [
     "Deployment",
+    "Limits",
+    "PruneSettings",
+    "Pruned",
     "Request",
     "Target",
     "check_fits",
@@ -18,6 +23,7 @@ __all__ = [
     "export_sources",
     "layer_macs",
     "plan_model",
+    "prune_file",
     "run",
     "write_outputs",
 ]

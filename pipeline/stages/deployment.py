@@ -164,7 +164,7 @@ def _quantized(request: Request, stages: Stages) -> Path:
         for note in loaded.notes:
             stages.reporter.log(note)
         shape = tuple(loaded.model.input_shape[1:])
-        settings = _data_section(data, shape, request.model)
+        settings = data_section(data, shape, request.model)
         dataset = load_samples(settings, 0, stages.reporter)
         chosen = representative_indices(dataset.y, _CALIBRATION_SAMPLES)
         calibration = to_model_input(dataset.x[chosen], loaded.scaling)
@@ -174,7 +174,7 @@ def _quantized(request: Request, stages: Stages) -> Path:
     return stages.make("quantize", key, write) / f"{request.model.stem}.tflite"
 
 
-def _data_section(source: str, shape: tuple[int | None, ...], model: Path) -> DataSection:
+def data_section(source: str, shape: tuple[int | None, ...], model: Path) -> DataSection:
     """How `source` has to be read for a model of this input shape."""
     if None in shape:
         raise ConfigError(

@@ -14,6 +14,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 # The sources that each stage runs: a change there makes its results stale.
 _CODE = {
     "train": ("data", "model", "samples.py"),
+    "prune": ("data", "model", "prune", "quantize", "ops", "plan", "samples.py", "stages"),
     "quantize": ("data", "model", "quantize", "reference.py", "samples.py"),
     "plan": ("ops", "plan", "fixed_point.py"),
     "generate": ("ops", "plan", "codegen", "fixed_point.py"),
@@ -26,6 +27,7 @@ _CODE_SUFFIXES = (".py", ".jinja", ".c")
 # Packages whose versions decide what a stage makes.
 _TOOLS = {
     "train": ("tensorflow", "keras", "numpy", "pillow"),
+    "prune": ("tensorflow", "keras", "numpy", "pillow", "tflite"),
     "quantize": ("tensorflow", "keras", "numpy", "pillow", "ai-edge-litert"),
     "plan": ("tflite", "numpy"),
     "generate": ("jinja2", "numpy"),

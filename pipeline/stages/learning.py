@@ -15,6 +15,7 @@ from pipeline.errors import ConfigError
 from pipeline.report.progress import Reporter
 from pipeline.stages.firmware import Stages
 from pipeline.stages.keys import stage_key
+from pipeline.stages.prune_methods import Limits, PruneSettings
 
 if TYPE_CHECKING:
     from pipeline.data import Dataset, Split
@@ -77,8 +78,44 @@ class Learning:
 
         return self.stages.make("train", key, write)
 
+    def prune(self, trained: Path) -> Path:
+        """Prune the trained model; returns the folder with model.keras and facts.json.
+
+        facts.json is the JSON object of `espalier prune`.
+        """
+        config, target = self.config, self.stages.target
+        model_path = trained / "model.keras"
+        sections = config.to_dict()
+        settings = {name: dict(sections[name]) for name in ("data", "prune")}
+        del settings["data"]["source"]
+        if config.prune.budget:
+            settings["deploy"] = {"board": target.board.name, "toolchain": target.toolchain}
+        key = stage_key(
+            "prune",
+            inputs={"model": hash_file(model_path), "data": data_identity(config.data.source)},
+            config=settings,
+            seed=config.run.seed,
+        )
+
+        def write(out: Path) -> None:
+            from pipeline.model.load import read_model
+            from pipeline.stages.pruning import prune_model
+
+            pruned = prune_model(
+                read_model(model_path),
+                prune_settings(config),
+                self.data,
+                target.board if config.prune.budget else None,
+                self.reporter,
+                toolchain=target.toolchain,
+            )
+            pruned.write(out / "model.keras")
+            write_json(out / "facts.json", pruned.report)
+
+        return self.stages.make("prune", key, write)
+
     def quantize(self, trained: Path) -> Path:
-        """Quantize the trained model.
+        """Quantize the trained or pruned model.
 
         Returns:
             The folder with model.tflite, facts.json and golden.npz: the test samples as the
@@ -242,6 +279,30 @@ class Learning:
                 f"most moved: {row['sample']} ({row['true']}): {row['float_class']} -> "
                 f"{row['int8_class']}, by {row['moved']:.2f}"
             )
+
+
+def prune_settings(config: RunConfig) -> PruneSettings:
+    """The [prune] section as pruning takes it; a 0 there is nothing here."""
+    section = config.prune
+    return PruneSettings(
+        method=section.method,
+        ratio=section.ratio or None,
+        keep_params=section.keep_params or None,
+        budget=section.budget,
+        accuracy_floor=section.accuracy_floor or None,
+        criterion=section.criterion,
+        scope=section.scope,
+        limits=Limits(
+            round_to=section.round_to,
+            min_channels=section.min_channels,
+            max_ratio=section.max_ratio,
+        ),
+        ignore=section.ignore,
+        epochs=section.epochs,
+        learning_rate=section.learning_rate,
+        options=section.options,
+        seed=config.run.seed,
+    )
 
 
 def load_samples(settings: DataSection, seed: int, reporter: Reporter) -> Dataset:

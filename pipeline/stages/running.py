@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ from pipeline.stages.firmware import (
     write_arrays,
 )
 from pipeline.stages.keys import stage_key
-from pipeline.stages.learning import Learning, data_identity
+from pipeline.stages.learning import Learning, data_identity, prune_settings
 from pipeline.stages.planning import layer_macs
+from pipeline.stages.prune_methods import check_settings
 
 
 def run(config: RunConfig, last: str, runs: Path | None, reporter: Reporter) -> Any:
@@ -43,6 +45,9 @@ def run(config: RunConfig, last: str, runs: Path | None, reporter: Reporter) -> 
         PipelineError: any; see the stages.
     """
     deploy = config.deploy
+    if config.prune.method:
+        # A wrong setting shows now rather than after the training.
+        check_settings(prune_settings(config), has_data=True)
     board = load_board(deploy.board)
     target = Target(
         board=board,
@@ -62,7 +67,8 @@ def _run_until(last: str, config: RunConfig, stages: Stages) -> Any:
     trained = learning.train()
     if last == "train":
         return trained
-    quantized = learning.quantize(trained)
+    pruned = learning.prune(trained) if config.prune.method else None
+    quantized = learning.quantize(pruned or trained)
     _check_drop(config, quantized)
     if last == "quantize":
         return quantized
@@ -74,7 +80,10 @@ def _run_until(last: str, config: RunConfig, stages: Stages) -> Any:
     measured = _measure(config, stages, plan, firmware, tflite)
     if last == "measure":
         return measured
-    return _report(config, stages, trained, quantized, measured)
+    folders = {"train": trained, "quantize": quantized}
+    if pruned is not None:
+        folders["prune"] = pruned
+    return _report(config, stages, folders, measured)
 
 
 def _check_drop(config: RunConfig, quantized: Path) -> None:
@@ -139,18 +148,18 @@ def _test_inputs(golden: Path, samples: int) -> InputSet:
     )
 
 
-def _report(
-    config: RunConfig, stages: Stages, trained: Path, quantized: Path, measured: Path
-) -> Any:
+def _report(config: RunConfig, stages: Stages, folders: Mapping[str, Path], measured: Path) -> Any:
     """Put everything together; returns the JSON object."""
-    sources = {
-        "train": trained / "facts.json",
-        "quantize": quantized / "facts.json",
-        "measure": measured / "deployment.json",
-    }
+    sources = {name: folder / "facts.json" for name, folder in folders.items()}
+    sources["measure"] = measured / "deployment.json"
     facts = {name: read_json(path) for name, path in sources.items()}
     report = run_report(
-        config.run.name, config.to_dict(), facts["train"], facts["quantize"], facts["measure"]
+        config.run.name,
+        config.to_dict(),
+        facts["train"],
+        facts["quantize"],
+        facts["measure"],
+        pruned=facts.get("prune"),
     )
     key = stage_key(
         "report",

@@ -104,6 +104,41 @@ def _heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+PRUNE = """
+[prune]
+method = "l1"
+ratio = 0.25
+epochs = 1
+"""
+
+
+def test_a_run_prunes_between_training_and_quantization(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(CONFIG.format(epochs=1) + PRUNE)
+    first = start(tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "Pruned by l1" in first.stdout
+    root = tmp_path / "runs" / "tiny"
+    report = json.loads((root / "report" / "report.json").read_text())
+    pruned = report["prune"]
+    assert pruned["after"]["params"] < pruned["before"]["params"] == report["train"]["params"]
+    assert report["deployment"]["model"]["macs"] < report["train"]["macs"]
+    assert report["deployment"]["mismatches"] == 0
+    assert pruned["after"]["accuracy"] == report["accuracy"]["float"]["plain"]
+    assert (root / "prune" / "model.keras").is_file()
+
+    again = start(tmp_path)
+    assert again.stdout == first.stdout
+    assert again.stderr.count("up to date") == 8
+    other = start(tmp_path, "--set", "prune.ratio=0.5", "--set", "deploy.samples=2")
+    assert other.returncode == 0, other.stderr
+    assert "train: up to date" in other.stderr
+    assert "prune: up to date" not in other.stderr
+
+    wrong = start(tmp_path, "--set", "prune.method=l1-fliter")
+    assert wrong.returncode == 2
+    assert "Did you mean 'l1-filter'?" in wrong.stderr
+
+
 def test_an_interrupted_training_goes_on(tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text(CONFIG.format(epochs=400))
     process = subprocess.Popen(

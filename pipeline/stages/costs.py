@@ -1,0 +1,197 @@
+"""What a Keras model costs once it is deployed: converted, planned, and held against a real build.
+
+A cost depends on a model's shapes, not on what its weights are. Conversions therefore run on a
+copy with random weights whose activations stay alive through all layers: an untrained or
+half-pruned network would have ranges that int8 cannot express.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.errors import BuildError, ConfigError, DoesNotFitError, MissingToolError
+from pipeline.records import Board, DeployPlan
+from pipeline.report.progress import Reporter
+from pipeline.stages.deployment import Request, deploy
+from pipeline.stages.firmware import Target
+from pipeline.stages.planning import plan_model
+
+if TYPE_CHECKING:
+    from pipeline.model.load import KerasModel
+
+_CALIBRATION_SAMPLES = 2
+_SEED = 0
+
+# Where a board has no firmware yet, its overhead is taken from this one.
+REFERENCE_BOARD = "mps2_an386"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overhead:
+    """What a firmware needs besides arena and weights.
+
+    Attributes:
+        ram_bytes: static data and the deepest stack.
+        flash_bytes: runtime and harness.
+        board: on which it was measured.
+    """
+
+    ram_bytes: int
+    flash_bytes: int
+    board: str
+
+
+class DeployedCost:
+    """Costs of a model and of its pruned forms, each shape worked out once.
+
+    Args:
+        board: where it goes.
+        toolchain: "auto", "gcc" or "zig".
+        reporter: told of builds.
+    """
+
+    def __init__(self, board: Board, reporter: Reporter, *, toolchain: str = "auto") -> None:
+        self._board, self._reporter, self._toolchain = board, reporter, toolchain
+        self._known: dict[tuple[tuple[int, ...], ...], dict[str, int]] = {}
+        self.overhead: Overhead | None = None
+
+    def __call__(self, model: KerasModel) -> Mapping[str, int]:
+        """params, macs, arena_bytes, weights_bytes, flash_bytes and ram_bytes.
+
+        The first model asked for is built and run once, for what firmware adds to any model of
+        these layers. Later ones are converted and planned.
+
+        Raises:
+            UnsupportedModelError: it cannot be converted or planned.
+            DoesNotFitError: not even the first model fits the board.
+        """
+        shapes = tuple(tuple(weight.shape) for weight in model.weights)
+        if shapes in self._known:
+            return self._known[shapes]
+        with tempfile.TemporaryDirectory(prefix="espalier-") as folder:
+            path = Path(folder) / "candidate.tflite"
+            path.write_bytes(convert_stand_in(model))
+            plan = plan_model(path)
+            if self.overhead is None:
+                self.overhead = self._measure(path, plan)
+        self._known[shapes] = {
+            "params": sum(int(np.prod(shape)) for shape in shapes),
+            "macs": plan.macs,
+            "arena_bytes": plan.arena_bytes,
+            "weights_bytes": plan.weights_bytes,
+            "flash_bytes": plan.weights_bytes + self.overhead.flash_bytes,
+            "ram_bytes": plan.arena_bytes + self.overhead.ram_bytes,
+        }
+        return self._known[shapes]
+
+    def verify(self, model: KerasModel) -> dict[str, Any]:
+        """Build and run a model: the RAM and flash it really takes, as `espalier deploy` counts.
+
+        A board without firmware gets the costs that are worked out, and `measured` is false.
+        """
+        costs = self(model)
+        with tempfile.TemporaryDirectory(prefix="espalier-") as folder:
+            path = Path(folder) / "pruned.tflite"
+            path.write_bytes(convert_stand_in(model))
+            report = self._deploy(path, self._board)
+        found: dict[str, Any] = {"board": self._board.name, "measured": report is not None}
+        if report is None:
+            assert self.overhead is not None
+            ram, flash = costs["ram_bytes"], costs["flash_bytes"]
+            found["overhead_of"] = self.overhead.board
+        else:
+            ram, flash = report["ram"]["total_bytes"], report["flash"]["total_bytes"]
+        return {
+            **found,
+            "ram_bytes": ram,
+            "arena_bytes": costs["arena_bytes"],
+            "flash_bytes": flash,
+            "weights_bytes": costs["weights_bytes"],
+        }
+
+    def _measure(self, tflite: Path, plan: DeployPlan) -> Overhead:
+        from pipeline.device.board import load_board
+
+        report, board = self._deploy(tflite, self._board), self._board
+        if report is None:
+            board = load_board(REFERENCE_BOARD)
+            self._reporter.log(
+                f"board {self._board.name} has no firmware that could be measured here: what it "
+                f"adds to a model is taken from {board.name}"
+            )
+            report = self._deploy(tflite, board)
+        if report is None:
+            raise MissingToolError(
+                "budget: RAM and flash need one firmware that is built and run. Received: no "
+                "compiler or no emulator. Run `make setup`, or give budgets of macs and params."
+            )
+        ram, flash = report["ram"], report["flash"]
+        return Overhead(
+            ram_bytes=ram["total_bytes"] - plan.arena_bytes,
+            flash_bytes=flash["total_bytes"] - plan.weights_bytes,
+            board=board.name,
+        )
+
+    def _deploy(self, tflite: Path, board: Board) -> Mapping[str, Any] | None:
+        """The report of one inference on a board; None where its firmware cannot be run here."""
+        if board.flash_bytes is None or board.ram_bytes is None:
+            return None
+        target = Target(board=board, toolchain=self._toolchain)
+        request = Request(model=tflite, inputs="random:1:1", command="espalier prune")
+        try:
+            return deploy(request, target, self._reporter).report
+        except DoesNotFitError:
+            raise
+        except (BuildError, ConfigError, MissingToolError) as error:
+            self._reporter.log(f"{board.name}: {error}")
+            return None
+
+
+def convert_stand_in(model: KerasModel) -> bytes:
+    """The int8 .tflite of a model of these shapes, with weights that keep activations alive.
+
+    Raises:
+        UnsupportedModelError: it cannot be converted to int8.
+    """
+    from pipeline.model.load import prepare_model
+    from pipeline.quantize.convert import quantize_model
+
+    prepared = prepare_model(model, model.name)
+    stand_in, scaling = prepared.model, prepared.scaling
+    rng = np.random.default_rng(_SEED)
+    stand_in.set_weights([_alive(weight, rng) for weight in stand_in.weights])
+    shape = (_CALIBRATION_SAMPLES, *stand_in.input_shape[1:])
+    samples = rng.uniform(scaling.low, scaling.high, shape).astype(np.float32)
+    return quantize_model(stand_in, samples, scaling=scaling)
+
+
+def _alive(weight: Any, rng: np.random.Generator) -> Any:
+    """A value for a weight that keeps the variance of what flows through it (He et al. 2015)."""
+    shape = tuple(weight.shape)
+    if "kernel" in weight.name:
+        # Depthwise filters see one channel, others all; the last axis is never summed over.
+        inputs = shape[:-2] if "depthwise" in weight.path else shape[:-1]
+        return rng.normal(0, np.sqrt(2 / max(1, np.prod(inputs))), shape)
+    if weight.name in ("gamma", "moving_variance"):
+        return np.ones(shape)
+    return rng.normal(0, 0.1, shape)
+
+
+def estimated_cost(facts: Callable[[KerasModel], Any]) -> Callable[[KerasModel], dict[str, int]]:
+    """A cost of params and MACs alone, which need no conversion.
+
+    Args:
+        facts: gives `params` and `macs` of a model.
+    """
+
+    def cost(model: KerasModel) -> dict[str, int]:
+        found = facts(model)
+        return {"params": found.params, "macs": found.macs or 0}
+
+    return cost

@@ -1,0 +1,265 @@
+"""Prune a Keras model: by one of the methods, or to what a board has."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import __version__
+from pipeline.errors import DoesNotFitError
+from pipeline.prune.budget import Budget, parse_budget, prune_to_budget
+from pipeline.prune.criteria.table import CRITERIA
+from pipeline.prune.facts import model_facts
+from pipeline.prune.floor import prune_to_floor
+from pipeline.prune.records import MethodResult
+from pipeline.records import Board
+from pipeline.report.progress import Reporter
+from pipeline.stages.costs import REFERENCE_BOARD, DeployedCost, estimated_cost
+from pipeline.stages.prune_methods import Job, PruneSettings, check_settings, run_method
+from pipeline.stages.tuning import Tuning
+
+if TYPE_CHECKING:
+    from pipeline.data import Dataset, Split
+    from pipeline.model.load import KerasModel
+
+SCHEMA_VERSION = 1
+
+# Builds of the whole search: the figures worked out are verified, and corrected if need be.
+_VERIFICATIONS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """A pruned model and its report."""
+
+    model: KerasModel = field(compare=False, repr=False)
+    report: dict[str, Any]
+
+    def write(self, path: Path) -> None:
+        """Write the model, whole or not at all; ConfigError where that is impossible."""
+        from pipeline.model.load import write_model
+
+        write_model(self.model, path)
+
+
+def prune_file(
+    path: Path, settings: PruneSettings, data: str | None, board: Board | None, reporter: Reporter
+) -> Pruned:
+    """Prune a model of a file.
+
+    Args:
+        path: `.keras` or `.h5`.
+        settings: how.
+        data: labelled samples, as of [data] source; None for criteria that look at weights.
+        board: whose memory is the budget; None for none.
+        reporter: told of everything.
+    Raises:
+        PipelineError: any; see `prune_model`.
+    """
+    from pipeline.data import SplitOptions, split_dataset
+    from pipeline.model.load import read_model
+    from pipeline.stages.deployment import data_section
+    from pipeline.stages.learning import load_samples
+
+    check_settings(_with_board(settings, board), has_data=data is not None)
+    reporter.headline("prune")
+    model = read_model(path)
+    samples = None
+    if data is not None:
+        section = data_section(data, tuple(model.inputs[0].shape[1:]), path)
+        dataset = load_samples(section, settings.seed, reporter)
+        samples = dataset, split_dataset(dataset, SplitOptions(seed=settings.seed))
+    return prune_model(model, settings, samples, board, reporter)
+
+
+def prune_model(
+    model: KerasModel,
+    settings: PruneSettings,
+    samples: tuple[Dataset, Split] | None,
+    board: Board | None,
+    reporter: Reporter,
+    *,
+    toolchain: str = "auto",
+) -> Pruned:
+    """Prune a model, fine-tune it, and report.
+
+    Args:
+        model: not changed.
+        settings: how.
+        samples: to score, fine-tune and evaluate with; None for none of these.
+        board: whose memory is the budget; None for none.
+        reporter: told of everything.
+        toolchain: for the firmware that costs are measured with.
+    Raises:
+        ConfigError: settings that make no sense.
+        UnsupportedModelError: a model that cannot be followed or rebuilt.
+        MismatchError: the proof failed.
+        DoesNotFitError: a budget cannot be reached; which, and by how much.
+    """
+    settings = _with_board(settings, board)
+    check_settings(settings, has_data=samples is not None)
+    learning = None if samples is None else Tuning(model, samples, settings, reporter)
+    job = Job(
+        model=model,
+        settings=settings,
+        data=None if learning is None else learning.scoring,
+        fine_tune=None if learning is None else learning.fine_tune,
+        evaluate=None if learning is None else learning.evaluate,
+        log=reporter.log,
+    )
+    deployed: dict[str, Any] | None = None
+    if settings.budget and settings.method in CRITERIA:
+        result, deployed = _to_budget(job, board, reporter, toolchain)
+    elif settings.accuracy_floor is not None:
+        result = _to_floor(job, settings.accuracy_floor)
+    else:
+        result = run_method(job)
+    before = job.evaluate(model) if job.evaluate is not None else {}
+    after = job.evaluate(result.model) if job.evaluate is not None else {}
+    report = prune_report(result, job, before, after)
+    return Pruned(model=result.model, report={**report, "deployed": deployed})
+
+
+def prune_report(
+    result: MethodResult, job: Job, before: Mapping[str, float], after: Mapping[str, float]
+) -> dict[str, Any]:
+    """The JSON object of a pruned model; docs/pruning.md describes every key."""
+    settings, plan = job.settings, result.plan
+    groups = () if plan is None else zip(plan.groups, plan.keep, strict=True)
+    return {
+        "schema": SCHEMA_VERSION,
+        "pipeline": __version__,
+        "model": job.model.name,
+        "method": settings.method,
+        "criterion": job.criterion,
+        "budget": settings.budget or None,
+        "accuracy_floor": settings.accuracy_floor,
+        "before": _facts(job.model, before),
+        "after": _facts(result.model, after),
+        "groups": [
+            {
+                "name": group.name,
+                "members": [
+                    {"layer": member.layer, "weight": member.weight, "axis": member.axis}
+                    for member in group.members
+                ],
+                "channels": group.channels,
+                "kept": list(keep),
+            }
+            for group, keep in groups
+        ],
+        "locked": [dataclasses.asdict(lock) for lock in result.locked],
+        "shortfalls": [] if plan is None else [dataclasses.asdict(s) for s in plan.shortfalls],
+        "steps": [
+            {**dataclasses.asdict(step), "metrics": dict(step.metrics)} for step in result.steps
+        ],
+        "notes": list(result.notes),
+        "max_abs_difference": result.max_abs_difference,
+        "epochs": settings.epochs,
+        "seed": result.seed,
+    }
+
+
+def _facts(model: KerasModel, metrics: Mapping[str, float]) -> dict[str, Any]:
+    facts = dataclasses.asdict(model_facts(model, metrics.get("accuracy")))
+    return {
+        **facts,
+        "balanced_accuracy": metrics.get("balanced_accuracy"),
+        "average_precision": metrics.get("average_precision"),
+    }
+
+
+def _with_board(settings: PruneSettings, board: Board | None) -> PruneSettings:
+    """The memory of a board is a budget, unless a smaller one is given."""
+    if board is None or settings.accuracy_floor is not None:
+        return settings
+    given = settings.ratio is not None or settings.keep_params is not None
+    if given or settings.method not in CRITERIA:
+        return settings
+    parsed = parse_budget(settings.budget) if settings.budget else Budget(limits={})
+    limits = dict(parsed.limits)
+    for name, memory in (("ram", board.ram_bytes), ("flash", board.flash_bytes)):
+        if memory is not None:
+            limits[name] = min(limits.get(name, memory), memory)
+    parts = [f"{name}={limit}" for name, limit in limits.items()]
+    if parsed.accuracy is not None:
+        parts.append(f"accuracy>={parsed.accuracy:g}")
+    return dataclasses.replace(settings, budget=",".join(parts))
+
+
+def _to_budget(
+    job: Job, board: Board | None, reporter: Reporter, toolchain: str
+) -> tuple[MethodResult, dict[str, Any] | None]:
+    from pipeline.device.board import load_board
+
+    settings = job.settings
+    wanted = parse_budget(settings.budget)
+
+    def search(budget: Budget, cost: Callable[[KerasModel], Mapping[str, int]]) -> MethodResult:
+        return prune_to_budget(
+            job.model,
+            budget,
+            cost=cost,
+            criterion=job.criterion,
+            reduction=settings.reduction,
+            batch_norm=settings.batch_norm,
+            limits=settings.limits,
+            ignore=settings.ignore,
+            data=job.data,
+            seed=settings.seed,
+            epochs=settings.epochs,
+            fine_tune=job.fine_tune,
+            evaluate=job.evaluate,
+            log=job.log,
+        )
+
+    memory = {"ram", "flash"} & wanted.limits.keys()
+    if not memory:
+        return search(wanted, estimated_cost(model_facts)), None
+    cost = DeployedCost(board or load_board(REFERENCE_BOARD), reporter, toolchain=toolchain)
+    budget = wanted
+    for _ in range(_VERIFICATIONS):
+        result = search(budget, cost)
+        deployed = cost.verify(result.model)
+        over = {
+            name: deployed[f"{name}_bytes"] - wanted.limits[name]
+            for name in memory
+            if deployed[f"{name}_bytes"] > wanted.limits[name]
+        }
+        if not over:
+            return result, deployed
+        job.log(f"the real firmware is above the budget by {over}: searching again")
+        budget = dataclasses.replace(
+            budget,
+            limits={n: limit - over.get(n, 0) for n, limit in budget.limits.items()},
+        )
+    raise DoesNotFitError(
+        f"budget {settings.budget}: expected a firmware within it. Received: "
+        f"{', '.join(f'{name} {count:,} bytes above' for name, count in over.items())} after "
+        f"{_VERIFICATIONS} builds. Give a smaller budget."
+    )
+
+
+def _to_floor(job: Job, floor: float) -> MethodResult:
+    settings = job.settings
+    assert job.evaluate is not None
+    return prune_to_floor(
+        job.model,
+        floor,
+        evaluate=job.evaluate,
+        fine_tune=job.fine_tune,
+        epochs=settings.epochs,
+        seed=settings.seed,
+        log=job.log,
+        criterion=job.criterion,
+        scope=settings.scope,
+        reduction=settings.reduction,
+        normalization=settings.normalization,
+        batch_norm=settings.batch_norm,
+        limits=settings.limits,
+        ignore=settings.ignore,
+        data=job.data,
+    )
