@@ -23,6 +23,9 @@ from pipeline.prune.records import ChannelGroup
 from pipeline.prune.trace import Trace, trace_model
 from tests.prune.models import MODELS, chain, randomise, residual, squeeze_excite
 
+# Small, for many functions have corners; large enough for float32.
+STEP = 1e-3
+
 
 @pytest.fixture(autouse=True)
 def _seed() -> None:
@@ -84,8 +87,8 @@ def test_products_are_the_slope_of_the_loss(build: Callable[[], keras.Model]) ->
             for point, z, g in zip(points, found.activations, found.gradients, strict=True)
         )
         direction = rng.standard_normal(group.channels)
-        up, down = (loss_with_gates(trace, group, 1 + step * direction) for step in (1e-2, -1e-2))
-        assert (up - down) / 2e-2 == pytest.approx(slopes @ direction, rel=0.05, abs=0.02)
+        up, down = (loss_with_gates(trace, group, 1 + step * direction) for step in (STEP, -STEP))
+        assert (up - down) / (2 * STEP) == pytest.approx(slopes @ direction, rel=0.05, abs=0.02)
 
 
 def test_a_gate_of_ones_has_the_products_as_its_gradient() -> None:
@@ -118,11 +121,11 @@ def test_weight_gradients_are_slopes() -> None:
         value = np.array(kernel)
         direction = rng.standard_normal(value.shape).astype("float32")
         losses = []
-        for step in (1e-2, -1e-2):
+        for step in (STEP, -STEP):
             kernel.assign(value + step * direction)
             losses.append(losses_of(run_graph(trace, x), y, squares).sum(dtype=float))
         kernel.assign(value)
-        slope = (losses[0] - losses[1]) / 2e-2
+        slope = (losses[0] - losses[1]) / (2 * STEP)
         assert slope == pytest.approx(float((gradient * direction).sum()), rel=0.02, abs=2e-3)
 
 
