@@ -198,7 +198,7 @@ def report(run_folder: Path, json_path: Path | None) -> None:
     help="random:SEED:N, a folder of raw tensors with y_labels.csv, an .npz (x, y), or a "
     "folder of class folders with pictures.",
 )
-@click.option("--data", help="What calibrates a .keras MODEL: a folder or file, or 'procedural'.")
+@click.option("--data", help="What calibrates a .keras MODEL: a folder or file, or 'synthetic'.")
 @click.option("--warmup", default=1, show_default=True, type=click.IntRange(min=0))
 @click.option(
     "--outputs",
