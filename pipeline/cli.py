@@ -129,7 +129,7 @@ _CONFIG_OPTIONS = _with_options(
         metavar="SECTION.KEY=VALUE",
         help="Override a key of CONFIG (repeatable).",
     ),
-    click.option("--data", help="Override data.source: a folder or file, or 'procedural'."),
+    click.option("--data", help="Override data.source: a folder or file, or 'synthetic'."),
     click.option("--init", help="Override model.init: a .keras file with starting weights."),
     click.option(
         "--runs", type=click.Path(file_okay=False, path_type=Path), help="Folder of run folders."
