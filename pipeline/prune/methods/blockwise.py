@@ -25,9 +25,8 @@ from pipeline.prune.blocks import check_blocks, find_blocks, holders_of, makers_
 from pipeline.prune.criteria.base import Criterion, Scored, Scoring, importance
 from pipeline.prune.criteria.table import criterion_named
 from pipeline.prune.estimate import estimate_facts
-from pipeline.prune.facts import model_facts
 from pipeline.prune.groups import find_groups
-from pipeline.prune.proof import prove
+from pipeline.prune.methods.one_shot import carry_out
 from pipeline.prune.records import (
     ChannelGroup,
     Evaluate,
@@ -37,7 +36,6 @@ from pipeline.prune.records import (
     ModelFacts,
     PrunePlan,
     Shortfall,
-    Step,
 )
 from pipeline.prune.select import Limits, check_ratio, select
 from pipeline.prune.surgery import kept_ids, materialise
@@ -143,31 +141,18 @@ def prune_blockwise(
         plan = search.plan(found, ratios)
     for name, ratio in ratios.items():
         log(f"block {name}: ratio {ratio:.2f}")
-    pruned = materialise(trace, plan)
-    difference = prove(trace, plan, pruned, tolerance=tolerance)
-    log(f"proved: largest difference {difference:g}")
-    if fine_tune is not None and epochs:
-        pruned = fine_tune(pruned, epochs)
-    after_metrics = dict(evaluate(pruned)) if evaluate is not None else {}
-    after = model_facts(pruned, after_metrics.get("accuracy"))
-    step = Step(
-        name="blockwise",
-        removed=len(plan.dropped_units()),
-        params=after.params,
-        macs=after.macs,
-        metrics=after_metrics,
-        max_abs_difference=difference,
-    )
-    return MethodResult(
-        model=pruned,
+    return carry_out(
+        model,
+        trace,
+        plan,
         method="blockwise",
-        steps=(step,),
-        plan=plan,
-        before=model_facts(model, metrics.get("accuracy")),
-        after=after,
-        locked=locks,
-        max_abs_difference=difference,
-        seed=seed,
+        locks=locks,
+        start=metrics,
+        epochs=epochs,
+        fine_tune=fine_tune,
+        evaluate=evaluate,
+        tolerance=tolerance,
+        log=log,
         notes=tuple(
             f"Block {name!r} was pruned by a ratio of {ratio:.2f}."
             for name, ratio in ratios.items()

@@ -11,9 +11,8 @@ import numpy as np
 from pipeline.errors import ConfigError, UnsupportedModelError
 from pipeline.prune.criteria.base import Scoring, kernels
 from pipeline.prune.estimate import local_ratio
-from pipeline.prune.facts import model_facts
 from pipeline.prune.groups import find_groups
-from pipeline.prune.proof import prove
+from pipeline.prune.methods.one_shot import carry_out
 from pipeline.prune.records import (
     ChannelGroup,
     Evaluate,
@@ -23,7 +22,6 @@ from pipeline.prune.records import (
     MethodResult,
     PrunePlan,
     Role,
-    Step,
 )
 from pipeline.prune.select import Limits, select
 from pipeline.prune.surgery import Bools, materialise
@@ -82,32 +80,18 @@ def prune_l1_filter(
     ratio = local_ratio(trace, groups, limits, ratio=ratio, keep_params=keep_params)
     plan = replace(select_filters(trace, groups, ratio, strategy, limits), seed=seed)
     log(f"{len(groups)} groups, ratio {ratio:g}, {len(plan.dropped_units())} filters go")
-    pruned = materialise(trace, plan)
-    difference = prove(trace, plan, pruned, tolerance=tolerance)
-    log(f"proved: largest difference {difference:g}")
-    if fine_tune is not None and epochs:
-        pruned = fine_tune(pruned, epochs)
-    start = dict(evaluate(model)) if evaluate is not None else {}
-    metrics = dict(evaluate(pruned)) if evaluate is not None else {}
-    after = model_facts(pruned, metrics.get("accuracy"))
-    step = Step(
-        name="l1-filter",
-        removed=len(plan.dropped_units()),
-        params=after.params,
-        macs=after.macs,
-        metrics=metrics,
-        max_abs_difference=difference,
-    )
-    return MethodResult(
-        model=pruned,
+    return carry_out(
+        model,
+        trace,
+        plan,
         method="l1-filter",
-        steps=(step,),
-        plan=plan,
-        before=model_facts(model, start.get("accuracy")),
-        after=after,
-        locked=locks,
-        max_abs_difference=difference,
-        seed=seed,
+        locks=locks,
+        start=dict(evaluate(model)) if evaluate is not None else {},
+        epochs=epochs,
+        fine_tune=fine_tune,
+        evaluate=evaluate,
+        tolerance=tolerance,
+        log=log,
     )
 
 
