@@ -54,8 +54,10 @@ def run_study(config: StudyConfig, place: Place, reporter: Reporter) -> dict[str
     _make_folder(place.folder)
     make_repeatable(config.equal.threads)
     trials = Trials(config, place.folder, reporter)
-    with _Presence(place.folder) as presence:
-        queue = Queue(config.study.storage, place.folder, config.study.heartbeat_s)
+    with (
+        _Presence(place.folder) as presence,
+        Queue(config.study.storage, place.folder, config.study.heartbeat_s) as queue,
+    ):
         # With a server, others may be at work elsewhere.
         alone = presence.alone and not config.study.storage
         _join(config, trials, queue, points, alone=alone, worker=place.worker)

@@ -201,9 +201,7 @@ def prune_settings(point: Point, equal: EqualSection, whole: Whole) -> PruneSett
     epochs = _divide(point.method, own, equal.epochs)
     return PruneSettings(
         method=method,
-        limits=Limits(
-            round_to=equal.round_to, min_channels=equal.min_channels, max_ratio=equal.max_ratio
-        ),
+        limits=limits_of(equal),
         ignore=equal.ignore,
         epochs=epochs,
         learning_rate=equal.learning_rate,
@@ -211,6 +209,13 @@ def prune_settings(point: Point, equal: EqualSection, whole: Whole) -> PruneSett
         options=tuple(f"{name}={_toml(value)}" for name, value in sorted(own.items())),
         seed=point.seed,
         **fields,
+    )
+
+
+def limits_of(equal: EqualSection) -> Limits:
+    """What holds for every pruning of the study."""
+    return Limits(
+        round_to=equal.round_to, min_channels=equal.min_channels, max_ratio=equal.max_ratio
     )
 
 
