@@ -16,6 +16,8 @@ from pipeline.artifacts import write_json
 from pipeline.errors import ConfigError
 from pipeline.report.progress import Reporter
 from pipeline.report.study import COST_KEYS, study_report, trial_line
+from pipeline.report.study_plots import draw_study
+from pipeline.report.study_tables import study_markdown
 from pipeline.study.config import StudyConfig
 from pipeline.study.queue import Queue, Slot, queue_name
 from pipeline.study.space import Point, grid, suggested
@@ -243,5 +245,7 @@ def _report(
         records=[*queue.records().values(), *lost],
     )
     write_json(folder / "study.json", report)
+    plots = draw_study(report, folder)
+    (folder / "study.md").write_text(study_markdown(report, plots), encoding="utf-8")
     reporter.log(f"everything is in {folder}")
     return report
