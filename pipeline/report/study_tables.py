@@ -41,7 +41,9 @@ def study_markdown(report: Mapping[str, Any], plots: Mapping[str, Sequence[str]]
         report: of the study.
         plots: names of pictures beside the page, by model.
     """
-    equal = ", ".join(f"{key} {value}" for key, value in report["equal"].items() if value != [])
+    equal = ", ".join(
+        f"{key} {value}" for key, value in report["equal"].items() if value not in ([], ())
+    )
     parts = [f"# Study {report['name']}", f"Equal for all trials: {equal}.", _note(report)]
     for model in report["models"]:
         rows = _rows(report, model)

@@ -228,6 +228,11 @@ def absolute_budget(budget: str, whole: Whole) -> str:
     return re.sub(r"\b(macs|params)(\s*<?=\s*)([\d.]+)\s*%", number, budget)
 
 
+def needs_firmware(budget: str) -> bool:
+    """Whether a budget counts what firmware adds to a model."""
+    return re.search(r"\b(ram|flash)\b", budget) is not None
+
+
 def amount_kinds(method: str) -> tuple[str, ...]:
     """What may say how much a method prunes; of several that are given, the first counts."""
     if method == NONE:

@@ -24,7 +24,7 @@ from pipeline.stages.prune_methods import PruneSettings
 from pipeline.stages.pruning import prune_model
 from pipeline.stages.tuning import Tuning
 from pipeline.study.config import NONE, StudyConfig
-from pipeline.study.space import Point, Whole, limits_of, prune_settings
+from pipeline.study.space import Point, Whole, limits_of, needs_firmware, prune_settings
 
 if TYPE_CHECKING:
     from pipeline.data import Dataset, Split
@@ -165,7 +165,8 @@ class Trials:
             "data": data,
             "equal": dataclasses.asdict(config.equal),
         }
-        if "ram" in str(point.get("amount")) or "flash" in str(point.get("amount")):
+        kind, value = point.get("amount") or ("", "")
+        if kind == "budget" and needs_firmware(value):
             settings["firmware"] = self._firmware()
         inputs = {"model": sha256, "data": self._data_identity}
         base = self._bases["trial"]
@@ -304,7 +305,7 @@ class Trials:
     def _budget_board(self, settings: PruneSettings) -> Any:
         from pipeline.device.board import load_board
 
-        if "ram" in settings.budget or "flash" in settings.budget:
+        if needs_firmware(settings.budget):
             return load_board(self._config.costs.board)
         return None
 
