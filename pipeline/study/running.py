@@ -203,7 +203,7 @@ def _work_off(config: StudyConfig, trials: Trials, queue: Queue, reporter: Repor
     done = len(queue.records())
     if done:
         reporter.log(f"{done} of {total} trials are finished already")
-    while len(queue.records()) + len(queue.lost()) < total:
+    while queue.has_waiting() or len(queue.records()) + len(queue.lost()) < total:
         record = queue.take(work) if queue.has_waiting() else None
         if record is not None:
             finished = queue.records()
@@ -242,6 +242,7 @@ def _report(
         columns=config.costs.columns,
         equal=dataclasses.asdict(config.equal),
         models=trials.wholes(),
+        config=config.to_dict(),
         records=[*queue.records().values(), *lost],
     )
     write_json(folder / "study.json", report)

@@ -74,6 +74,7 @@ def report(records: list[dict[str, Any]], columns: tuple[str, ...] = ("params", 
         columns=columns,
         equal={"epochs": 3, "ignore": ()},
         models={"net": {"params": 100, "macs": 1000}},
+        config={},
         records=records,
     )
     # As it is read back.
@@ -116,6 +117,7 @@ def test_models_have_fronts_of_their_own() -> None:
         columns=["params"],
         equal={},
         models={"net": {"params": 1, "macs": 1}, "other": {"params": 1, "macs": 1}},
+        config={},
         records=[*RECORDS, other],
     )
     assert made["rows"][-1]["front"]["validation"] == ["params", "all"]
