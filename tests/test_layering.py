@@ -36,6 +36,7 @@ LEVELS = {
     "measure": 2,
     "report": 2,
     "stages": 3,
+    "study": 3,
     "cli": 3,
 }
 
@@ -51,6 +52,9 @@ HOMES = {
     "serial": {"device"},
     "unicorn": {"device"},
     "jinja2": {"codegen"},
+    "optuna": {"study"},
+    "sqlalchemy": {"study"},
+    "matplotlib": {"report"},
     "subprocess": {"build", "device"},
     "platformio": {"build"},
     "ziglang": {"build"},

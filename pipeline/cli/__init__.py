@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 from pipeline import __version__
-from pipeline.cli import models, pruning, runs
+from pipeline.cli import models, pruning, runs, studies
 from pipeline.cli.options import Session, Verbs, common
 from pipeline.errors import PipelineError
 
@@ -33,6 +33,7 @@ VERBS = (
     models.generate,
     models.boards,
     pruning.prune,
+    studies.study,
 )
 
 

@@ -119,8 +119,12 @@ def prune_model(
         result = run_method(job)
     before = job.evaluate(model) if job.evaluate is not None else {}
     after = job.evaluate(result.model) if job.evaluate is not None else {}
-    report = prune_report(result, job, before, after)
-    return Pruned(model=result.model, report={**report, "deployed": deployed})
+    report = {
+        **prune_report(result, job, before, after),
+        "trained_epochs": 0 if learning is None else learning.trained_epochs,
+        "deployed": deployed,
+    }
+    return Pruned(model=result.model, report=report)
 
 
 def prune_report(

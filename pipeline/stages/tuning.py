@@ -29,6 +29,7 @@ class Tuning:
         reporter: told of each epoch.
     Attributes:
         scoring: training samples as the model itself takes them, for criteria.
+        trained_epochs: of all calls of `fine_tune` together.
     Raises:
         ConfigError: the samples do not fit the model.
         UnsupportedModelError: the model is no classifier.
@@ -58,6 +59,7 @@ class Tuning:
                 f"{len(self._dataset.class_names)}. Choose the data that it was trained on."
             )
         self.scoring = self._scoring(model)
+        self.trained_epochs = 0
 
     def _scoring(self, model: KerasModel) -> InputSet:
         """Training samples as the model itself takes them."""
@@ -84,6 +86,7 @@ class Tuning:
         options = dataclasses.replace(
             TRANSFER,
             epochs=epochs,
+            batch_size=self._settings.batch,
             learning_rate=self._settings.learning_rate,
             patience=epochs,
             seed=self._settings.seed,
@@ -98,6 +101,7 @@ class Tuning:
                 on_epoch=self._tell,
                 on_progress=step,
             )
+        self.trained_epochs += epochs
         return model
 
     def _tell(self, report: EpochReport) -> None:
