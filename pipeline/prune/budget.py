@@ -1,4 +1,4 @@
-"""Prune to budgets: RAM, flash, MACs, parameters and accuracy."""
+"""Prune to budgets: RAM, arena, flash, MACs, parameters and accuracy."""
 
 from __future__ import annotations
 

@@ -46,6 +46,7 @@ Counts = npt.NDArray[np.int64]
 # Name in a budget: (what a Cost calls it, unit for people).
 RESOURCES = {
     "ram": ("ram_bytes", "B"),
+    "arena": ("arena_bytes", "B"),
     "flash": ("flash_bytes", "B"),
     "macs": ("macs", "MACs"),
     "params": ("params", "parameters"),
@@ -309,12 +310,13 @@ def _check_possible(problem: Problem, limits: Mapping[str, int], least: Mapping[
 
 
 def _scalars(estimate: Estimate) -> dict[str, FloatArray]:
-    """Estimates under the budgets' names; of the RAM the peak."""
+    """Estimates under the budgets' names; of RAM and arena the peak."""
     return {
         "params": estimate.params,
         "macs": estimate.macs,
         "flash": estimate.weights_bytes,
         "ram": estimate.peak_bytes,
+        "arena": estimate.peak_bytes,
     }
 
 
@@ -322,8 +324,9 @@ def _violation(estimate: Estimate, allowed: Mapping[str, float]) -> FloatArray:
     """By how much candidates are above what is allowed; 0 where they fit."""
     total = np.zeros(len(estimate.params))
     for name, limit in allowed.items():
-        # Of RAM every moment above the limit counts: lowering one of two equal peaks helps.
-        values = estimate.live_bytes if name == "ram" else _scalars(estimate)[name][:, None]
+        # Of memory every moment above the limit counts: lowering one of two equal peaks helps.
+        peaks = name in ("ram", "arena")
+        values = estimate.live_bytes if peaks else _scalars(estimate)[name][:, None]
         over = np.maximum(values / max(limit, 1.0) - 1, 0)
         total += over.sum(axis=1)
     return total
