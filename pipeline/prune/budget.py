@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError, DoesNotFitError
@@ -148,10 +148,11 @@ def prune_to_budget(
     log(f"{len(problem.groups)} groups, {len(problem.grouping.locks)} locks")
     real = RealCosts(problem, budget.limits, cost, log)
     allowed = first_limits(real)
-    keep, weighing = problem.whole, problem.weighings[0]
+    keep, weighing, notes = problem.whole, problem.weighings[0], list[str]()
     if allowed is not None:
         if data is not None:
-            weighing = _chosen(problem, allowed, data, log)
+            weighing, note = _chosen(problem, allowed, data, log)
+            notes.append(note)
         keep = search(real, weighing, widths(problem, weighing, allowed))
     plan = plan_of(problem, weighing, keep)
     pruned = materialise(problem.trace, plan)
@@ -162,7 +163,7 @@ def prune_to_budget(
     if fine_tune is not None and epochs:
         pruned = fine_tune(pruned, epochs)
     metrics = evaluate(pruned) if evaluate is not None else {}
-    result = _result(model, problem, plan, pruned, metrics, difference)
+    result = replace(_result(model, problem, plan, pruned, metrics, difference), notes=tuple(notes))
     _check_accuracy(budget, result)
     return result
 
@@ -172,8 +173,8 @@ def _chosen(
     allowed: Mapping[str, float],
     data: InputSet,
     log: Callable[[str], None],
-) -> Weighing:
-    """The weighing whose model loses least once its batch statistics are its own."""
+) -> tuple[Weighing, str]:
+    """The weighing whose model loses least once its batch statistics are its own, and a note."""
     losses: dict[tuple[tuple[int, ...], ...], float] = {}
     best = problem.weighings[0]
     for weighing in problem.weighings:
@@ -186,7 +187,10 @@ def _chosen(
         log(f"{weighing.name}: loss {losses[plan.keep]:.3f} before fine-tuning")
         if losses[plan.keep] <= min(losses.values()):
             best = weighing
-    return best
+    return best, (
+        f"Channels are weighed by {best.name}: of {len(losses)} models within the budget its loss "
+        f"on training samples is the least, {min(losses.values()):.3f} before fine-tuning."
+    )
 
 
 def _result(

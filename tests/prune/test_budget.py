@@ -11,7 +11,7 @@ from keras import layers
 from pipeline.errors import ConfigError, DoesNotFitError
 from pipeline.prune.budget import Budget, parse_budget, prune_to_budget
 from pipeline.prune.facts import model_facts
-from pipeline.prune.fit import Problem, make_problem, plan_of
+from pipeline.prune.fit import RESOURCES, Problem, make_problem, plan_of
 from pipeline.prune.floor import prune_to_floor
 from pipeline.prune.recalibrate import mean_loss, recalibrate
 from pipeline.prune.select import Limits
@@ -30,6 +30,7 @@ def cost(model: keras.Model) -> dict[str, int]:
         "macs": facts.macs,
         "flash_bytes": 1000 + facts.params,
         "ram_bytes": 500 + facts.peak_activation_bytes,
+        "arena_bytes": facts.peak_activation_bytes,
     }
 
 
@@ -104,7 +105,13 @@ def problem_of(model: keras.Model) -> Problem:
     )
 
 
-SHARES = [{"macs": 0.5}, {"params": 0.4}, {"ram": 0.7}, {"flash": 0.7, "ram": 0.8, "macs": 0.9}]
+SHARES = [
+    {"macs": 0.5},
+    {"params": 0.4},
+    {"ram": 0.7},
+    {"arena": 0.6},
+    {"flash": 0.7, "ram": 0.8, "macs": 0.9},
+]
 
 
 @pytest.mark.parametrize("shares", SHARES, ids=str)
@@ -113,7 +120,7 @@ def test_the_result_is_within_the_budget_and_near_it(
     build: Callable[[], keras.Model], shares: Mapping[str, float]
 ) -> None:
     model = build()
-    keys = {"macs": "macs", "params": "params", "ram": "ram_bytes", "flash": "flash_bytes"}
+    keys = {name: key for name, (key, _) in RESOURCES.items()}
     whole = cost(model)
     limits = {name: int(share * whole[keys[name]]) for name, share in shares.items()}
     options = Limits(round_to=1, min_channels=1)
@@ -247,6 +254,7 @@ def test_with_data_the_candidate_of_least_loss_is_fine_tuned() -> None:
     assert result.after.accuracy == 0.75
     losses = {line: float(line.split()[-3]) for line in told if "before fine-tuning" in line}
     assert len(losses) > 1
+    assert f"of {len(losses)} models within the budget" in result.notes[0]
     assert result.plan is not None
     # l1 would keep the large filters that nothing reads.
     kept = dict(zip((g.name for g in result.plan.groups), result.plan.keep, strict=True))
