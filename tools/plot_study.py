@@ -28,7 +28,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
     metric = report["metric"]
     rows = [row for row in report["rows"] if row["method"] != REFERENCE]
     methods = list(dict.fromkeys(row["label"] for row in rows if row["method"] != SEARCH))
-    colours = mpl.colormaps["tab20"].colors
+    colours = mpl.colormaps["tab20"]
     marks = "ovsPDX*<>^ph"
     figure, panels = plt.subplots(1, len(AXES), figsize=(10, 4.6), sharey=True)
     for panel, (cost, title, divisor) in zip(panels, AXES, strict=True):
@@ -40,7 +40,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
                 [100 * row["test"][metric]["mean"] for row in same],
                 linestyle="",
                 marker="o" if search else marks[number % len(marks)],
-                color="black" if search else colours[number % len(colours)],
+                color="black" if search else colours(number % 20),
                 markersize=9 if search else 6,
                 zorder=3 if search else 2,
                 label="budgeted search" if search else label,
