@@ -17,6 +17,15 @@ COST_KEYS = {
     "arena": "arena_bytes",
     "flash": "flash_bytes",
 }
+# For people: name, unit, and how many of them make one of that unit.
+COST_NAMES = {
+    "params": ("parameters", "thousands", 1e3),
+    "macs": ("MACs", "millions", 1e6),
+    "arena": ("arena", "KiB", 1024.0),
+    "flash": ("flash", "KiB", 1024.0),
+}
+# The method that prunes nothing.
+UNPRUNED = "none"
 _SIDES = ("validation", "test")
 
 

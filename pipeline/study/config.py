@@ -289,7 +289,8 @@ def _method_table(name: str, table: Any, path: Path) -> MethodTable:
     options: dict[str, tuple[Any, ...]] = {}
     for key, value in table.items():
         amount_keys = ("ratios", "keep_params", "budgets")
-        check_known(key, (*amount_keys, *kinds), f"{place}: unknown key {key}")
+        keys = (*amount_keys, *kinds)
+        check_known(key, keys, f"{place}: unknown key {key}; there are {', '.join(keys)}")
         if key in amount_keys:
             amounts[key] = value
             continue

@@ -48,7 +48,7 @@ class _Failed(Exception):
 
 
 class Queue:
-    """The queue of one study.
+    """The queue of one study; close it, as `with` does.
 
     Args:
         storage: "" for an SQLite file in `folder`, or a URL of PostgreSQL.
@@ -96,6 +96,17 @@ class Queue:
             sqlalchemy.event.listen(storage.engine, "begin", _begin_immediate)
             storage.engine.dispose()
         return storage
+
+    def __enter__(self) -> Queue:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the storage."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -185,21 +196,23 @@ class Queue:
         import optuna
 
         found: dict[str, Any] | None = None
+        worked = False
 
         def objective(trial: optuna.Trial) -> Sequence[float]:
-            nonlocal found
+            nonlocal found, worked
             slot = _slot_of(trial)
-            # Optuna makes up a trial where the last was taken just now; and a trial whose
-            # worker was wrongly taken for dead has a copy.
-            if _SLOT not in slot or self._is_elsewhere(slot[_SLOT], trial.number):
+            # Optuna makes up a trial where somebody else has just taken the last.
+            if _SLOT not in slot or self._is_settled(slot[_SLOT], trial.number):
                 raise optuna.TrialPruned
             try:
                 record, values = work(slot, trial)
-            except (KeyboardInterrupt, SystemExit):
+            except (KeyboardInterrupt, SystemExit) as stop:
                 trial.set_user_attr(_PUT_BACK, True)
-                # Optuna does this for a KeyboardInterrupt alone.
-                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                if isinstance(stop, SystemExit):
+                    # Of the two, Optuna ends the trial for a KeyboardInterrupt alone.
+                    study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 raise
+            worked = True
             trial.set_user_attr(_RECORD, record)
             found = record
             if values is None:
@@ -210,10 +223,11 @@ class Queue:
         with _calm():
             try:
                 study.optimize(objective, n_trials=1, catch=(_Failed,))
-            except optuna.exceptions.UpdateFinishedTrialError:
-                # Taken for dead while it was at work: the trial is another worker's now, who
-                # finds what this one has left in the folder.
-                return None
+            except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
+                if not worked:
+                    raise
+                # Taken for dead while it was at work: the trial cannot be told any more. Its
+                # copy finds what this worker has left in the folder.
         return found
 
     def mend(self) -> None:
@@ -302,13 +316,18 @@ class Queue:
         self._storage.set_trial_user_attr(trial._trial_id, why, True)
         self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
 
-    def _is_elsewhere(self, name: str, number: int) -> bool:
-        """Whether an earlier trial, still running, stands for the same slot."""
+    def _is_settled(self, name: str, number: int) -> bool:
+        """Whether trial `number` has nothing to do: its slot is finished, or an earlier one runs.
+
+        A trial whose worker was wrongly taken for dead has such a copy.
+        """
         from optuna.trial import TrialState
 
         return any(
-            _name_of(trial) == name and trial.number < number and trial.state == TrialState.RUNNING
+            _RECORD in trial.user_attrs
+            or (trial.number < number and trial.state == TrialState.RUNNING)
             for trial in self._trials()
+            if _name_of(trial) == name
         )
 
 

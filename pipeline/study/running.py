@@ -16,6 +16,8 @@ from pipeline.artifacts import write_json
 from pipeline.errors import ConfigError
 from pipeline.report.progress import Reporter
 from pipeline.report.study import COST_KEYS, study_report, trial_line
+from pipeline.report.study_plots import draw_study
+from pipeline.report.study_tables import study_markdown
 from pipeline.study.config import StudyConfig
 from pipeline.study.queue import Queue, Slot, queue_name
 from pipeline.study.space import Point, grid, suggested
@@ -54,8 +56,10 @@ def run_study(config: StudyConfig, place: Place, reporter: Reporter) -> dict[str
     _make_folder(place.folder)
     make_repeatable(config.equal.threads)
     trials = Trials(config, place.folder, reporter)
-    with _Presence(place.folder) as presence:
-        queue = Queue(config.study.storage, place.folder, config.study.heartbeat_s)
+    with (
+        _Presence(place.folder) as presence,
+        Queue(config.study.storage, place.folder, config.study.heartbeat_s) as queue,
+    ):
         # With a server, others may be at work elsewhere.
         alone = presence.alone and not config.study.storage
         _join(config, trials, queue, points, alone=alone, worker=place.worker)
@@ -241,5 +245,7 @@ def _report(
         records=[*queue.records().values(), *lost],
     )
     write_json(folder / "study.json", report)
+    plots = draw_study(report, folder)
+    (folder / "study.md").write_text(study_markdown(report, plots), encoding="utf-8")
     reporter.log(f"everything is in {folder}")
     return report

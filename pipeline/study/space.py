@@ -198,9 +198,7 @@ def prune_settings(point: Point, equal: EqualSection, whole: Whole) -> PruneSett
     epochs = _divide(point.method, own, equal.epochs)
     return PruneSettings(
         method=method,
-        limits=Limits(
-            round_to=equal.round_to, min_channels=equal.min_channels, max_ratio=equal.max_ratio
-        ),
+        limits=limits_of(equal),
         ignore=equal.ignore,
         epochs=epochs,
         learning_rate=equal.learning_rate,
@@ -211,6 +209,13 @@ def prune_settings(point: Point, equal: EqualSection, whole: Whole) -> PruneSett
     )
 
 
+def limits_of(equal: EqualSection) -> Limits:
+    """What holds for every pruning of the study."""
+    return Limits(
+        round_to=equal.round_to, min_channels=equal.min_channels, max_ratio=equal.max_ratio
+    )
+
+
 def absolute_budget(budget: str, whole: Whole) -> str:
     """A budget with its shares of MACs and parameters as numbers."""
 
@@ -218,6 +223,11 @@ def absolute_budget(budget: str, whole: Whole) -> str:
         return f"{match[1]}{match[2]}{int(float(match[3]) / 100 * getattr(whole, match[1]))}"
 
     return re.sub(r"\b(macs|params)(\s*<?=\s*)([\d.]+)\s*%", number, budget)
+
+
+def needs_firmware(budget: str) -> bool:
+    """Whether a budget counts what firmware adds to a model."""
+    return re.search(r"\b(ram|flash)\b", budget) is not None
 
 
 def amount_kinds(method: str) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.artifacts import RunFolder, StageKey, hash_file, read_json, write_json
 from pipeline.config import DataSection
-from pipeline.errors import MissingToolError, PipelineError
+from pipeline.errors import ConfigError, MissingToolError, PipelineError
+from pipeline.prune.prune import prune_once
 from pipeline.report.progress import Reporter
 from pipeline.stages.costs import DeployedCost, convert_stand_in
 from pipeline.stages.deployment import data_section
@@ -23,13 +24,15 @@ from pipeline.stages.prune_methods import PruneSettings
 from pipeline.stages.pruning import prune_model
 from pipeline.stages.tuning import Tuning
 from pipeline.study.config import NONE, StudyConfig
-from pipeline.study.space import Point, Whole, prune_settings
+from pipeline.study.space import Point, Whole, limits_of, needs_firmware, prune_settings
 
 if TYPE_CHECKING:
     from pipeline.data import Dataset, Split
     from pipeline.model.load import KerasModel
 
 _CALIBRATION_SAMPLES = 200
+# More than any limits allow.
+_NEARLY_ALL = 0.99
 # Of a key, in names of folders.
 _NAME_DIGITS = 16
 
@@ -98,6 +101,12 @@ class Trials:
             )
             if section not in samples:
                 samples[section] = self._divided(section, reporter)
+            classes = len(samples[section][0].class_names)
+            if classes != 2 and self._config.study.metric == "average_precision":
+                raise ConfigError(
+                    "study.metric: average_precision needs data of two classes. Received: "
+                    f"{classes}. Use balanced_accuracy."
+                )
             facts = model_facts(model)
             subjects[name] = Subject(
                 path=path,
@@ -156,7 +165,8 @@ class Trials:
             "data": data,
             "equal": dataclasses.asdict(config.equal),
         }
-        if "ram" in str(point.get("amount")) or "flash" in str(point.get("amount")):
+        kind, value = point.get("amount") or ("", "")
+        if kind == "budget" and needs_firmware(value):
             settings["firmware"] = self._firmware()
         inputs = {"model": sha256, "data": self._data_identity}
         base = self._bases["trial"]
@@ -249,7 +259,8 @@ class Trials:
             write_json(out / "failed.json", _failure(error, start))
             return
         write_model(model, out / "model.keras")
-        write_json(out / "prune.json", pruned)
+        if pruned is not None:
+            write_json(out / "prune.json", pruned)
         write_json(out / "trial.json", {**trial, "seconds": time.monotonic() - start})
 
     def _pruned(self, point: Point) -> tuple[KerasModel, dict[str, Any], dict[str, Any] | None]:
@@ -294,7 +305,7 @@ class Trials:
     def _budget_board(self, settings: PruneSettings) -> Any:
         from pipeline.device.board import load_board
 
-        if "ram" in settings.budget or "flash" in settings.budget:
+        if needs_firmware(settings.budget):
             return load_board(self._config.costs.board)
         return None
 
@@ -361,14 +372,24 @@ class Trials:
         return found
 
     def _overhead(self, name: str) -> int:
-        """Bytes of flash that firmware adds to a model; measured on the one before pruning."""
+        """Bytes of flash that firmware adds to a model.
+
+        Measured on its narrowest form: that fits where the model itself does not, and is the
+        same whichever trial comes first.
+        """
         from pipeline.device.board import load_board
         from pipeline.model.load import read_model
 
         if name not in self._overheads:
-            costs = self._config.costs
+            costs, equal = self._config.costs, self._config.equal
+            narrowest = prune_once(
+                read_model(self._subjects[name].path),
+                ratio=_NEARLY_ALL,
+                limits=limits_of(equal),
+                ignore=equal.ignore,
+            )
             cost = DeployedCost(load_board(costs.board), self._quiet, toolchain=costs.toolchain)
-            cost(read_model(self._subjects[name].path))
+            cost(narrowest.model)
             assert cost.overhead is not None
             self._overheads[name] = cost.overhead.flash_bytes
         return self._overheads[name]
