@@ -221,9 +221,13 @@ def _to_budget(
         )
 
     memory = {"ram", "flash"} & wanted.limits.keys()
-    if not memory:
+    if not memory and "arena" not in wanted.limits:
         return search(wanted, estimated_cost(model_facts)), None
-    cost = DeployedCost(board or load_board(REFERENCE_BOARD), reporter, toolchain=toolchain)
+    cost = DeployedCost(
+        board or load_board(REFERENCE_BOARD), reporter, toolchain=toolchain, measures=bool(memory)
+    )
+    if not memory:
+        return search(wanted, cost), None
     budget = wanted
     for _ in range(_VERIFICATIONS):
         result = search(budget, cost)

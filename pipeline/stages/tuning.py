@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError
+from pipeline.prune.recalibrate import recalibrate
 from pipeline.records import InputSet
 from pipeline.report.progress import Reporter
 from pipeline.stages.prune_methods import PruneSettings
@@ -81,6 +82,9 @@ class Tuning:
         from pipeline.model.load import classifier_view
         from pipeline.model.train import TRANSFER, train_model
 
+        # Where channels are gone, batch statistics are of another model; moving averages, at a
+        # momentum of 0.999 in MobileNets, would not come round in a few epochs.
+        recalibrate(model, self.scoring)
         view = classifier_view(model)
         x, y, split = self._dataset.x, self._dataset.y, self._split
         options = dataclasses.replace(

@@ -4,14 +4,13 @@ Equal fine-tuning: every trial trains for exactly `equal.epochs` epochs in all, 
 are thrown away included. Methods of several steps divide them, and what does not divide is trained
 at the end:
 
-    one step, blockwise, l1-filter    all at the end
+    one step, blockwise, l1-filter,   all at the end
+    budget
     iterative, magnitude              alike behind each iteration; fewer iterations than published
                                       where there are fewer epochs
     multistage                        alike over the stages; at most half of each is its ramp
     slimming                          half with sparsity, or as many as sparsity_epochs says
     magnitude-unstructured, combined  divided by the method itself
-    budget                            a quarter for each of at most two candidates, what is left
-                                      for the chosen one
 """
 
 from __future__ import annotations
@@ -33,8 +32,6 @@ UNSTRUCTURED = "magnitude-unstructured"
 
 # Of the methods where nothing else is said; pipeline/prune/methods has the same.
 _ITERATIONS, _STAGES, _RAMP_EPOCHS = 10, 2, 4
-# Of the epochs, for each candidate of the budgeted search.
-_CANDIDATE_SHARE = 4
 
 _LISTS = {"ratio": "ratios", "keep_params": "keep_params", "budget": "budgets"}
 # A search looks no finer.
@@ -278,8 +275,6 @@ def _divide(method: str, own: dict[str, Any], epochs: int) -> int:
     Raises:
         ConfigError: more steps are asked for than there are epochs.
     """
-    if method == BUDGET:
-        return epochs // _CANDIDATE_SHARE
     if not epochs:
         if method == "multistage":
             own.setdefault("ramp_epochs", 0)
