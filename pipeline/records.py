@@ -186,6 +186,8 @@ class Board:
             None where there is no limit (hosts).
         clock: what the device's ticks are: "instructions" (emulators), "cycles" or "host".
         instructions_per_tick: exact instructions per tick where clock is "instructions".
+        flash_wait_states: of the flash that code runs from, at `clock_hz`; None where no cycles
+            are estimated.
         emulators: device kinds that can run the board, in order of preference.
     """
 
@@ -198,6 +200,7 @@ class Board:
     ram_bytes: int | None
     clock: str
     instructions_per_tick: int | None
+    flash_wait_states: int | None
     emulators: tuple[str, ...]
 
 
@@ -262,6 +265,21 @@ class InputSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CycleEstimate:
+    """Cycles by the core's published timings (pipeline/device/cycles.py): never measured.
+
+    Attributes:
+        flash_wait_states: that they are estimated for.
+        inferences: of each of some inferences.
+        layers: of each layer in one inference.
+    """
+
+    flash_wait_states: int
+    inferences: tuple[int, ...]
+    layers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """What a device did with a set of inputs.
 
@@ -273,6 +291,7 @@ class Measurement:
         warmup: inferences before the timed ones.
         ticks: of each timed inference, in units of `clock` (instructions where it says so).
         layer_ticks: of each layer in one inference, same unit.
+        estimate: of the core's cycles; None where there is none.
         mismatches: samples whose outputs differ from the reference in any bit.
         stack_peak_bytes: deepest stack during inference; None where the device cannot know.
         arena_bytes: as the device reported it.
@@ -286,6 +305,7 @@ class Measurement:
     warmup: int
     ticks: tuple[int, ...]
     layer_ticks: tuple[int, ...]
+    estimate: CycleEstimate | None = None
     mismatches: int
     stack_peak_bytes: int | None
     arena_bytes: int

@@ -50,6 +50,7 @@ HOMES = {
     "tflite": {"ops", "plan"},
     "serial": {"device"},
     "unicorn": {"device"},
+    "capstone": {"device"},
     "jinja2": {"codegen"},
     "subprocess": {"build", "device"},
     "platformio": {"build"},

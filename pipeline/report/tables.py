@@ -23,6 +23,8 @@ _CLOCK_NOTES = {
     "host": "Ticks of this computer's clock: they say nothing about a microcontroller.",
 }
 
+_ESTIMATE_NOTE = "Estimated cycles: by the published timings of the core, not measured."
+
 
 def print_tables(*parts: RenderableType) -> None:
     """Print to standard output; as plain text, never cut, where that is not a terminal."""
@@ -52,6 +54,9 @@ def deployment_tables(report: Mapping[str, Any], *, with_layers: bool = True) ->
         facts.add_row("balanced accuracy", _percent(report["balanced_accuracy"]))
     ticks = ticks_name(report)
     facts.add_row(f"{_words(ticks)} per inference", _spread(report[f"{ticks}_per_inference"]))
+    if report["estimated_cycles"] is not None:
+        estimate = f"about {_spread(report['estimated_cycles'])}, {_wait_states(report)}"
+        facts.add_row("estimated cycles", estimate)
     ram, flash = report["ram"], report["flash"]
     facts.add_row(
         "RAM",
@@ -67,6 +72,8 @@ def deployment_tables(report: Mapping[str, Any], *, with_layers: bool = True) ->
     if with_layers:
         parts.append(_layer_table(report, ticks))
     parts.append(Text(_CLOCK_NOTES[report["clock"]], style="dim"))
+    if report["estimated_cycles"] is not None:
+        parts.append(Text(_ESTIMATE_NOTE, style="dim"))
     return Group(*parts)
 
 
@@ -263,7 +270,9 @@ def _table(*columns: str) -> Table:
 
 def _layer_table(report: Mapping[str, Any], ticks: str) -> Table:
     unit = _words(ticks)
-    table = _table("#", "<layer", "<kind", "MACs", unit, f"{unit}/MAC", "share")
+    estimated = report["estimated_cycles"] is not None
+    extra = ("estimated cycles",) if estimated else ()
+    table = _table("#", "<layer", "<kind", "MACs", unit, f"{unit}/MAC", "share", *extra)
     total = sum(layer[ticks] for layer in report["layers"]) or 1
     for index, layer in enumerate(report["layers"]):
         count, macs = layer[ticks], layer["macs"]
@@ -275,6 +284,7 @@ def _layer_table(report: Mapping[str, Any], ticks: str) -> Table:
             f"{count:,}",
             f"{count / macs:.1f}" if macs else "-",
             f"{count / total:.1%}",
+            *((f"{layer['estimated_cycles']:,}",) if estimated else ()),
             style="bold" if count / total >= _HOT_SHARE else None,
         )
     return table
@@ -290,6 +300,11 @@ def _spread(spread: Mapping[str, int]) -> str:
     if spread["min"] == spread["max"]:
         return f"{spread['median']:,}"
     return f"{spread['median']:,} (smallest {spread['min']:,}, largest {spread['max']:,})"
+
+
+def _wait_states(report: Mapping[str, Any]) -> str:
+    count = report["flash_wait_states"]
+    return f"flash with {count or 'no'} wait state{'' if count == 1 else 's'}"
 
 
 def _words(key: str) -> str:

@@ -32,7 +32,7 @@ _TOOLS = {
     "plan": ("tflite", "numpy"),
     "generate": ("jinja2", "numpy"),
     "build": ("platformio", "scons", "ziglang", "pyelftools"),
-    "measure": ("unicorn", "pyserial", "ai-edge-litert", "numpy"),
+    "measure": ("unicorn", "capstone", "pyserial", "ai-edge-litert", "numpy"),
     "report": (),
 }
 

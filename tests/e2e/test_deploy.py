@@ -48,7 +48,11 @@ def test_a_small_model(toolchain: str, emulator: str, tmp_path: Path) -> None:
     assert (report["emulator"], report["clock"]) == (emulator, "instructions")
     spread = report["instructions_per_inference"]
     assert 0 < spread["min"] <= spread["median"] <= spread["max"]
+    estimate = report["estimated_cycles"]
+    assert spread["median"] < estimate["min"] <= estimate["median"] <= estimate["max"]
+    assert estimate["max"] < 2 * spread["median"]
     layers = report["layers"]
+    assert 0 < sum(layer["estimated_cycles"] for layer in layers) <= estimate["max"] + 40
     assert [layer["kind"] for layer in layers] == ["CONV_2D"]
     assert report["model"]["macs"] == sum(layer["macs"] for layer in layers) > 0
     ram, flash = report["ram"], report["flash"]
@@ -104,6 +108,7 @@ def test_the_host_runs_the_same_firmware(tmp_path: Path) -> None:
     report = json.loads(figures.read_text())
     assert (report["clock"], report["mismatches"]) == ("host", 0)
     assert report["host_ticks_per_inference"]["min"] >= 0
+    assert report["estimated_cycles"] is None
 
 
 @pytest.mark.parametrize("emulator", [pytest.param(e, marks=TOOLS[e]) for e in ("qemu", "unicorn")])

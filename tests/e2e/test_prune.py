@@ -272,6 +272,7 @@ BOARD = Board(
     ram_bytes=9000,
     clock="cycles",
     instructions_per_tick=None,
+    flash_wait_states=None,
     emulators=(),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.records import (
+    CycleEstimate,
     DeployPlan,
     Firmware,
     FirmwareSize,
@@ -86,6 +87,7 @@ def firmware(size: FirmwareSize | None = SIZE) -> Firmware:
 def measurement(
     *, clock: str = "instructions", mismatches: int = 0, stack: int | None = 500
 ) -> Measurement:
+    estimate = CycleEstimate(flash_wait_states=0, inferences=(1700, 1500, 1600), layers=(1300, 400))
     return Measurement(
         build_id="0123456789abcdef",
         device="qemu",
@@ -97,6 +99,7 @@ def measurement(
         mismatches=mismatches,
         stack_peak_bytes=stack,
         arena_bytes=64,
+        estimate=estimate if clock == "instructions" else None,
         outputs=(np.array([[9, 1], [2, 7], [3, 3], [-5, -6]], np.int8),),
     )
 
