@@ -7,7 +7,7 @@ choice is this:
 
 - the refill of the pipeline after a taken branch takes 2 cycles (1 to 3),
 - SDIV and UDIV take 12 (2 to 12), so that no division is flattered,
-- a single load takes 2, or 1 right after another single load or store,
+- a single load takes 2, or 1 right after another single load,
 - a single store takes 1: the write buffer has room,
 - IT takes 1 (it may be folded to 0), and what it skips takes as much as if it ran; only of a branch
   it is known whether it was taken,
@@ -15,9 +15,8 @@ choice is this:
   program counter; a prefetch is taken to hide those of sequential code.
 
 Not modelled, all of them to the estimate's favour: addresses that come from the instruction right
-before (1 cycle), stores that something follows in the same pipeline, unaligned accesses (1 or 2),
-conflicts on the bus, wait states of constants in flash. It is an estimate, and is called one
-wherever it is shown.
+before (1 cycle), unaligned accesses (1 or 2), conflicts on the bus, wait states of constants in
+flash. It is an estimate, and is called one wherever it is shown.
 """
 
 from __future__ import annotations
@@ -36,9 +35,6 @@ _REFILL_CYCLES = 2
 _SINGLE_LOADS = frozenset(
     ("ldr", "ldrb", "ldrh", "ldrsb", "ldrsh", "ldrt", "ldrbt", "ldrht", "ldrsbt", "ldrsht")
     + ("ldrex", "ldrexb", "ldrexh")
-)
-_SINGLE_STORES = frozenset(
-    ("str", "strb", "strh", "strt", "strbt", "strht", "strex", "strexb", "strexh")
 )
 # 1 + the words that they move, never in the shadow of a neighbour.
 _MULTIPLE = frozenset(
@@ -90,13 +86,13 @@ def block_cost(code: bytes, flash_wait_states: int) -> BlockCost:
         MissingToolError: there is no disassembler.
     """
     cycles = instructions = size = taken_cycles = 0
-    after_single = False
+    after_load = False
     for instruction in _disassembler().disasm(code, 0):
         name = instruction.insn_name() or ""
         operands = instruction.op_str
-        is_single = name in _SINGLE_LOADS or name in _SINGLE_STORES
-        cost = _straight_cycles(name, operands, after_single)
-        if "[pc" in operands and name in _SINGLE_LOADS:
+        is_load = name in _SINGLE_LOADS
+        cost = _straight_cycles(name, operands, after_load)
+        if is_load and "[pc" in operands:
             cost += flash_wait_states
         taken_cycles = 0
         if _branches(name, operands):
@@ -110,7 +106,7 @@ def block_cost(code: bytes, flash_wait_states: int) -> BlockCost:
         cycles += cost
         instructions += 1
         size += instruction.size
-        after_single = is_single
+        after_load = is_load
     if size != len(code):
         raise DeviceError(
             "cycle estimate: expected instructions of a Cortex-M4. Received: "
@@ -119,10 +115,10 @@ def block_cost(code: bytes, flash_wait_states: int) -> BlockCost:
     return BlockCost(instructions=instructions, cycles=cycles, taken_cycles=taken_cycles)
 
 
-def _straight_cycles(name: str, operands: str, after_single: bool) -> int:
+def _straight_cycles(name: str, operands: str, after_load: bool) -> int:
     """Cycles without refills and wait states."""
     if name in _SINGLE_LOADS:
-        return 1 if after_single else 2
+        return 1 if after_load else 2
     if name in _MULTIPLE:
         return 1 + _words_moved(name, operands)
     if name in ("vldr", "vstr") and operands.startswith("d"):
