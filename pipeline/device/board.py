@@ -23,6 +23,8 @@ _NUMBER_KEYS = (
 # Numbers that may be 0.
 _ZERO_KEYS = ("flash_wait_states",)
 _LIST_KEYS = ("emulators",)
+# False where they are left out.
+_FLAG_KEYS = ("dsp",)
 _REQUIRED_KEYS = _TEXT_KEYS + _LIST_KEYS
 
 
@@ -60,7 +62,7 @@ def load_board(name: str) -> Board:
 
 
 def _parse_board(name: str, facts: Mapping[str, object], path: Path) -> Board:
-    known = _TEXT_KEYS + _NUMBER_KEYS + _LIST_KEYS
+    known = _TEXT_KEYS + _NUMBER_KEYS + _LIST_KEYS + _FLAG_KEYS
     for key in facts:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
@@ -85,6 +87,7 @@ def _parse_board(name: str, facts: Mapping[str, object], path: Path) -> Board:
         description=_text(facts, "description", path),
         mcu=_text(facts, "mcu", path),
         core=_text(facts, "core", path),
+        dsp=_flag(facts, "dsp", path),
         clock_hz=_number(facts, "clock_hz", path),
         flash_bytes=_number(facts, "flash_bytes", path),
         ram_bytes=_number(facts, "ram_bytes", path),
@@ -109,6 +112,13 @@ def _number(facts: Mapping[str, object], key: str, path: Path) -> int | None:
     minimum, wanted = (0, "whole number") if key in _ZERO_KEYS else (1, "positive whole number")
     if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
         raise ConfigError(f"{path}: '{key}' must be a {wanted}. Received: {value!r}.")
+    return value
+
+
+def _flag(facts: Mapping[str, object], key: str, path: Path) -> bool:
+    value = facts.get(key, False)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{path}: '{key}' must be true or false. Received: {value!r}.")
     return value
 
 
