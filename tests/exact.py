@@ -68,6 +68,22 @@ def _ends(tensor: Tensor) -> Array:
     return np.array([info.min, info.max], dtype=tensor.dtype)
 
 
+def smooth_samples(graph: Graph, count: int) -> Iterator[tuple[Array, ...]]:
+    """Inputs whose neighbours are alike, as in pictures and spectrograms."""
+    rng = np.random.default_rng(7)
+    for _ in range(count):
+        yield tuple(_smooth(rng, graph.tensors[index]) for index in graph.inputs)
+
+
+def _smooth(rng: np.random.Generator, tensor: Tensor) -> Array:
+    info = np.iinfo(tensor.dtype)
+    walk = rng.normal(0, 12, size=tensor.shape)
+    for axis in range(1, len(tensor.shape)):
+        walk = walk.cumsum(axis=axis)
+    middle = (int(info.min) + int(info.max)) / 2
+    return np.clip(walk + middle, info.min, info.max).astype(tensor.dtype)
+
+
 def assert_exact(
     tflite: bytes,
     compiler: HostCompiler,

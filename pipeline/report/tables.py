@@ -94,7 +94,7 @@ def run_tables(report: Mapping[str, Any]) -> Group:
         before, after = pruned["before"], pruned["after"]
         table = _facts(f"Pruned by {pruned['method']}")
         for label, key in (("parameters", "params"), ("MACs", "macs")):
-            table.add_row(label, f"{_number(before[key])} -> {_number(after[key])}")
+            table.add_row(label, f"{number_text(before[key])} -> {number_text(after[key])}")
         if before["balanced_accuracy"] is not None and after["balanced_accuracy"] is not None:
             shares = _percent(before["balanced_accuracy"]), _percent(after["balanced_accuracy"])
             table.add_row("balanced accuracy", " -> ".join(shares))
@@ -123,7 +123,7 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
             f"{board['name']} has",
             f"RAM {_bytes(board['ram_bytes'])}, flash {_bytes(board['flash_bytes'])}",
         )
-    layers = _table("#", "<layer", "<kind", "<output", "MACs", "live bytes")
+    layers = make_table("#", "<layer", "<kind", "<output", "MACs", "live bytes")
     for index, layer in enumerate(report["layers"]):
         layers.add_row(
             str(index),
@@ -133,7 +133,7 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
             f"{layer['macs']:,}",
             f"{layer['live_bytes']:,}",
         )
-    places = _table("offset", "bytes", "<alive", "<buffer")
+    places = make_table("offset", "bytes", "<alive", "<buffer")
     for place in sorted(report["placements"], key=lambda item: item["first_op"]):
         first = "input" if place["first_op"] < 0 else str(place["first_op"])
         places.add_row(
@@ -148,14 +148,14 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
 def prune_tables(report: Mapping[str, Any]) -> Group:
     """A pruned model: costs before and after, the width of each group, and what is locked."""
     before, after = report["before"], report["after"]
-    facts = _table(f"<{report['model']}, {report['method']}", "before", "after", "left")
+    facts = make_table(f"<{report['model']}, {report['method']}", "before", "after", "left")
     for label, key in (
         ("parameters", "params"),
         ("MACs", "macs"),
         ("peak activations, bytes", "peak_activation_bytes"),
     ):
         left = f"{after[key] / before[key]:.1%}" if before[key] else "-"
-        facts.add_row(label, _number(before[key]), _number(after[key]), left)
+        facts.add_row(label, number_text(before[key]), number_text(after[key]), left)
     for label, key in (
         ("accuracy", "accuracy"),
         ("balanced accuracy", "balanced_accuracy"),
@@ -166,7 +166,7 @@ def prune_tables(report: Mapping[str, Any]) -> Group:
     parts: list[RenderableType] = [facts]
     if report["deployed"]:
         parts.append(_deployed_table(report["deployed"]))
-    groups = _table("<group", "<layers", "before", "after")
+    groups = make_table("<group", "<layers", "before", "after")
     for group in report["groups"]:
         layers = list(dict.fromkeys(member["layer"] for member in group["members"]))
         more = f" and {len(layers) - 1} more" if len(layers) > 1 else ""
@@ -181,7 +181,7 @@ def prune_tables(report: Mapping[str, Any]) -> Group:
         )
     parts.append(groups)
     if report["locked"]:
-        locks = _table("<kept whole", "<because")
+        locks = make_table("<kept whole", "<because")
         for lock in report["locked"]:
             locks.add_row(_short(lock["layer"]), lock["reason"])
         parts.append(locks)
@@ -206,7 +206,7 @@ def _deployed_table(deployed: Mapping[str, Any]) -> Table:
 
 def board_tables(report: Mapping[str, Any]) -> Table:
     """The boards."""
-    table = _table("<board", "<what", "<core", "flash", "RAM", "<runs on")
+    table = make_table("<board", "<what", "<core", "flash", "RAM", "<runs on")
     for board in report["boards"]:
         table.add_row(
             board["name"],
@@ -215,34 +215,6 @@ def board_tables(report: Mapping[str, Any]) -> Table:
             _limit(board["flash_bytes"]),
             _limit(board["ram_bytes"]),
             ", ".join(board["emulators"]),
-        )
-    return table
-
-
-def bench_table(rows: list[dict[str, Any]]) -> Table:
-    """Deployments of the reference models beside TFLM's anchors."""
-    table = _table(
-        "<model", "mismatches", "instructions", "TFLM reference", "ratio", "TFLM+CMSIS-NN",
-        "ratio", "RAM", "arena", "TFLM arena", "flash", "runtime", "TFLM runtime",
-    )  # fmt: skip
-    for row in rows:
-        if "error" in row:
-            table.add_row(row["model"], row["error"])
-            continue
-        table.add_row(
-            row["model"],
-            str(row["mismatches"]),
-            f"{row['instructions']:,}",
-            _number(row["tflm_ref_instructions"]),
-            _ratio(row["ratio_ref"]),
-            _number(row["tflm_cmsis_instructions"]),
-            _ratio(row["ratio_cmsis"]),
-            _number(row["ram_bytes"]),
-            _number(row["arena_bytes"]),
-            _number(row["tflm_arena_bytes"]),
-            _number(row["flash_bytes"]),
-            _number(row["runtime_bytes"]),
-            _number(row["tflm_runtime_bytes"]),
         )
     return table
 
@@ -260,7 +232,7 @@ def _facts(title: str) -> Table:
     return table
 
 
-def _table(*columns: str) -> Table:
+def make_table(*columns: str) -> Table:
     """A table of figures; a name that starts with "<" is a column of words."""
     table = Table(box=SIMPLE_HEAD)
     for name in columns:
@@ -272,7 +244,7 @@ def _layer_table(report: Mapping[str, Any], ticks: str) -> Table:
     unit = _words(ticks)
     estimated = report["estimated_cycles"] is not None
     extra = ("estimated cycles",) if estimated else ()
-    table = _table("#", "<layer", "<kind", "MACs", unit, f"{unit}/MAC", "share", *extra)
+    table = make_table("#", "<layer", "<kind", "MACs", unit, f"{unit}/MAC", "share", *extra)
     total = sum(layer[ticks] for layer in report["layers"]) or 1
     for index, layer in enumerate(report["layers"]):
         count, macs = layer[ticks], layer["macs"]
@@ -319,12 +291,9 @@ def _limit(value: int | None) -> str:
     return "no limit" if value is None else f"{value:,} B"
 
 
-def _number(value: int | None) -> str:
+def number_text(value: int | None) -> str:
+    """A count with thousands separated, or a dash for one that is not known."""
     return "-" if value is None else f"{value:,}"
-
-
-def _ratio(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
 
 
 def _percent(share: float) -> str:
