@@ -141,7 +141,7 @@ class ModelBuilder:
 
     def build(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """The bytes of the file."""
-        import flatbuffers  # type: ignore[import-untyped]
+        import flatbuffers
 
         self.subgraph.inputs = list(inputs)
         self.subgraph.outputs = list(outputs)

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline import __version__
 from pipeline.records import DeployPlan, Firmware, InputSet, Measurement
 from pipeline.report.accuracy import score
+from pipeline.report.channels import channels_report
 
 SCHEMA_VERSION = 1
 
@@ -59,6 +60,7 @@ def deployment_report(
         f"{ticks}_per_inference": summary(measurement.ticks),
         "ram": ram(firmware, measurement),
         "flash": flash(firmware, plan),
+        "constant_channels": channels_report(plan.channels),
         "layers": layers(plan, layer_macs, measurement, ticks),
     }
 
