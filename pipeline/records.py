@@ -35,15 +35,23 @@ class OpKind(Enum):
     CONV_2D = "CONV_2D"
     DEPTHWISE_CONV_2D = "DEPTHWISE_CONV_2D"
     FULLY_CONNECTED = "FULLY_CONNECTED"
+    HARD_SWISH = "HARD_SWISH"
+    LEAKY_RELU = "LEAKY_RELU"
+    LOGISTIC = "LOGISTIC"
     MAX_POOL_2D = "MAX_POOL_2D"
     MEAN = "MEAN"
     PACK = "PACK"
     PAD = "PAD"
     QUANTIZE = "QUANTIZE"
+    RELU = "RELU"
+    RELU6 = "RELU6"
+    RELU_0_TO_1 = "RELU_0_TO_1"
+    RELU_N1_TO_1 = "RELU_N1_TO_1"
     RESHAPE = "RESHAPE"
     SHAPE = "SHAPE"
     SOFTMAX = "SOFTMAX"
     STRIDED_SLICE = "STRIDED_SLICE"
+    TANH = "TANH"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,20 @@ WEIGHTED_KINDS = frozenset({OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FUL
 
 # Operators whose output channel i depends on channel i of each operand and on nothing else.
 CHANNELWISE_KINDS = frozenset(
-    {OpKind.ADD, OpKind.AVERAGE_POOL_2D, OpKind.MAX_POOL_2D, OpKind.QUANTIZE}
+    {
+        OpKind.ADD,
+        OpKind.AVERAGE_POOL_2D,
+        OpKind.HARD_SWISH,
+        OpKind.LEAKY_RELU,
+        OpKind.LOGISTIC,
+        OpKind.MAX_POOL_2D,
+        OpKind.QUANTIZE,
+        OpKind.RELU,
+        OpKind.RELU6,
+        OpKind.RELU_0_TO_1,
+        OpKind.RELU_N1_TO_1,
+        OpKind.TANH,
+    }
 )
 
 # Operators that take a constant in place of a computed operand, broadcast over all but channels.

@@ -32,6 +32,7 @@ from pipeline.ops.checks import (
 from pipeline.ops.convolution import attrs_of
 from pipeline.ops.filters import accumulator_limits, bias_values, real_factors
 from pipeline.ops.fully_connected import FullyConnectedAttrs
+from pipeline.ops.lookup import LookupAttrs
 from pipeline.ops.mean import MeanAttrs, mean_factor
 from pipeline.ops.pad import PadAttrs
 from pipeline.ops.pool_2d import Pool2DAttrs
@@ -274,6 +275,21 @@ def _quantize(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
     return Reach(low=low, high=high)
 
 
+def _lookup(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
+    """An elementwise function, which need not be monotone: the extremes between the bounds."""
+    attrs = op.attrs
+    assert isinstance(attrs, LookupAttrs)
+    table = np.array(attrs.table, dtype=np.int64)
+    ranges = [
+        table[low + 128 : high + 129]
+        for low, high in zip(inputs[0].low, inputs[0].high, strict=True)
+    ]
+    return Reach(
+        low=np.array([values.min() for values in ranges]),
+        high=np.array([values.max() for values in ranges]),
+    )
+
+
 def _reshape(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
     return seen_as(inputs[0], channels_of(graph.tensors[op.outputs[0]]))
 
@@ -284,9 +300,17 @@ _RULES: Mapping[OpKind, Rule] = {
     OpKind.CONV_2D: _convolution,
     OpKind.DEPTHWISE_CONV_2D: _convolution,
     OpKind.FULLY_CONNECTED: _fully_connected,
+    OpKind.HARD_SWISH: _lookup,
+    OpKind.LEAKY_RELU: _lookup,
+    OpKind.LOGISTIC: _lookup,
     OpKind.MAX_POOL_2D: _pool,
     OpKind.MEAN: _mean,
     OpKind.PAD: _pad,
     OpKind.QUANTIZE: _quantize,
+    OpKind.RELU: _lookup,
+    OpKind.RELU6: _lookup,
+    OpKind.RELU_0_TO_1: _lookup,
+    OpKind.RELU_N1_TO_1: _lookup,
     OpKind.RESHAPE: _reshape,
+    OpKind.TANH: _lookup,
 }
