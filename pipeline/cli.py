@@ -112,6 +112,11 @@ _JSON = click.option(
 _BOARD = click.option(
     "--board", default="mps2_an386", show_default=True, help="A folder of boards/."
 )
+_KEEP_CHANNELS = click.option(
+    "--keep-constant-channels",
+    is_flag=True,
+    help="Leave channels in that are the same whatever the input.",
+)
 _ENGINE = click.option("--engine", default="aot", show_default=True, type=click.Choice(["aot"]))
 _TOOLCHAIN = click.option(
     "--toolchain",
@@ -211,6 +216,7 @@ def report(run_folder: Path, json_path: Path | None) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep everything made on the way in this folder.",
 )
+@_KEEP_CHANNELS
 @_JSON
 def deploy(
     model: Path,
@@ -223,6 +229,7 @@ def deploy(
     warmup: int,
     outputs_path: Path | None,
     work: Path | None,
+    keep_constant_channels: bool,
     json_path: Path | None,
 ) -> None:
     """Bring MODEL (.tflite, or .keras with --data) onto a board and compare every output."""
@@ -237,6 +244,7 @@ def deploy(
         toolchain=toolchain,
         emulator=emulator,
         warmup=warmup,
+        keep_constant_channels=keep_constant_channels,
     )
     request = stages.Request(
         model=model, inputs=spec, data=data, work=work, command=f"espalier deploy {model.name}"
@@ -251,15 +259,16 @@ def deploy(
 @_verb
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--board", default="mps2_an386", show_default=True, help="Where it is to run.")
+@_KEEP_CHANNELS
 @_JSON
-def plan(model: Path, board: str, json_path: Path | None) -> None:
+def plan(model: Path, board: str, keep_constant_channels: bool, json_path: Path | None) -> None:
     """Show the memory plan and the sizes of MODEL (.tflite) without building anything."""
     from pipeline import stages
     from pipeline.report.memory import plan_report
     from pipeline.report.tables import plan_tables
 
     facts = _load_board(board)
-    made = stages.plan_model(model, facts)
+    made = stages.plan_model(model, facts, keep_constant_channels=keep_constant_channels)
     _show(plan_report(made, stages.layer_macs(made), facts), json_path, plan_tables)
     stages.check_fits(made, facts)
 
@@ -273,14 +282,40 @@ def plan(model: Path, board: str, json_path: Path | None) -> None:
     help="A new or empty folder.",
 )
 @click.option("--board", help="Whose core's kernels to take.  [default: those for any core]")
-def generate(model: Path, out: Path, board: str | None) -> None:
+@_KEEP_CHANNELS
+def generate(model: Path, out: Path, board: str | None, keep_constant_channels: bool) -> None:
     """Write MODEL (.tflite) as C11 with the kernels it calls, ready for any project."""
     from pipeline import stages
 
     command = f"espalier generate {model.name}" + (f" --board {board}" if board else "")
-    facts = None if board is None else _load_board(board)
-    for name in stages.export_sources(model, out, command=command, board=facts):
+    command += " --keep-constant-channels" if keep_constant_channels else ""
+    for name in stages.export_sources(
+        model,
+        out,
+        command=command,
+        board=None if board is None else _load_board(board),
+        keep_constant_channels=keep_constant_channels,
+    ):
         click.echo(out / name)
+
+
+@_verb
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The smaller .tflite.",
+)
+@_JSON
+def slim(model: Path, out: Path, json_path: Path | None) -> None:
+    """Write MODEL (.tflite) without constant channels and unused parts; outputs stay the same."""
+    from pipeline import stages
+    from pipeline.report.tables import slim_tables
+
+    for path in (out, json_path):
+        _check_writable(path)
+    _show(stages.slim_file(model, out), json_path, slim_tables)
 
 
 @_verb

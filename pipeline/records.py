@@ -35,15 +35,23 @@ class OpKind(Enum):
     CONV_2D = "CONV_2D"
     DEPTHWISE_CONV_2D = "DEPTHWISE_CONV_2D"
     FULLY_CONNECTED = "FULLY_CONNECTED"
+    HARD_SWISH = "HARD_SWISH"
+    LEAKY_RELU = "LEAKY_RELU"
+    LOGISTIC = "LOGISTIC"
     MAX_POOL_2D = "MAX_POOL_2D"
     MEAN = "MEAN"
     PACK = "PACK"
     PAD = "PAD"
     QUANTIZE = "QUANTIZE"
+    RELU = "RELU"
+    RELU6 = "RELU6"
+    RELU_0_TO_1 = "RELU_0_TO_1"
+    RELU_N1_TO_1 = "RELU_N1_TO_1"
     RESHAPE = "RESHAPE"
     SHAPE = "SHAPE"
     SOFTMAX = "SOFTMAX"
     STRIDED_SLICE = "STRIDED_SLICE"
+    TANH = "TANH"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +169,30 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LayerChannels:
+    """What the removal of constant channels did to one layer with weights.
+
+    Attributes:
+        name, kind: of the operator.
+        channels: output channels before.
+        constant: how many of them are constant whatever the input.
+        removed: how many of them went; others than constant ones where nobody reads them.
+        macs_before, macs: multiply-accumulates of one inference; 0 where the layer went.
+        weight_bytes_before, weight_bytes: filter and bias.
+    """
+
+    name: str
+    kind: OpKind
+    channels: int
+    constant: int
+    removed: int
+    macs_before: int
+    macs: int
+    weight_bytes_before: int
+    weight_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeployPlan:
     """A graph with its memory plan.
 
@@ -174,6 +206,8 @@ class DeployPlan:
         scratch_bytes: the largest scratch of one operator (part of the arena).
         macs: multiply-accumulates of one inference.
         weights_bytes: all constants that the generated code holds for the model.
+        channels: of each layer with weights, in the model's order; None where constant channels
+            were left in.
     """
 
     graph: Graph
@@ -185,6 +219,7 @@ class DeployPlan:
     scratch_bytes: int
     macs: int
     weights_bytes: int
+    channels: tuple[LayerChannels, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from pipeline.ops import (
     conv_2d,
     depthwise_conv_2d,
     fully_connected,
+    lookup,
     max_pool_2d,
     mean,
     pack,
@@ -31,11 +32,19 @@ KERNEL_OPS: Mapping[OpKind, OpModule] = {
     OpKind.CONV_2D: conv_2d,
     OpKind.DEPTHWISE_CONV_2D: depthwise_conv_2d,
     OpKind.FULLY_CONNECTED: fully_connected,
+    OpKind.HARD_SWISH: lookup,
+    OpKind.LEAKY_RELU: lookup,
+    OpKind.LOGISTIC: lookup,
     OpKind.MAX_POOL_2D: max_pool_2d,
     OpKind.MEAN: mean,
     OpKind.PAD: pad,
     OpKind.QUANTIZE: quantize,
+    OpKind.RELU: lookup,
+    OpKind.RELU6: lookup,
+    OpKind.RELU_0_TO_1: lookup,
+    OpKind.RELU_N1_TO_1: lookup,
     OpKind.SOFTMAX: softmax,
+    OpKind.TANH: lookup,
 }
 
 # Operators that have to be constant: computed when the file is read.

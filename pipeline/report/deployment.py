@@ -9,6 +9,7 @@ from typing import Any
 from pipeline import __version__
 from pipeline.records import DeployPlan, Firmware, InputSet, Measurement
 from pipeline.report.accuracy import score
+from pipeline.report.channels import channels_report
 
 SCHEMA_VERSION = 1
 
@@ -62,6 +63,7 @@ def deployment_report(
         "flash_wait_states": None if estimate is None else estimate.flash_wait_states,
         "ram": ram(firmware, measurement),
         "flash": flash(firmware, plan),
+        "constant_channels": channels_report(plan.channels),
         "layers": layers(plan, layer_macs, measurement, ticks),
     }
 

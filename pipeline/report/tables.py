@@ -68,6 +68,7 @@ def deployment_tables(report: Mapping[str, Any], *, with_layers: bool = True) ->
         f"{_bytes(flash['total_bytes'])} = weights {_bytes(flash['weights_bytes'])} + runtime "
         f"{_bytes(flash['runtime_bytes'])} + harness {_bytes(flash['harness_bytes'])}",
     )
+    _channels_row(facts, report["constant_channels"])
     parts: list[RenderableType] = [facts]
     if with_layers:
         parts.append(_layer_table(report, ticks))
@@ -123,6 +124,9 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
             f"{board['name']} has",
             f"RAM {_bytes(board['ram_bytes'])}, flash {_bytes(board['flash_bytes'])}",
         )
+    channels = report["constant_channels"]
+    _channels_row(facts, channels)
+    removed = [channels_table(channels)] if channels and channels["removed"] else []
     layers = make_table("#", "<layer", "<kind", "<output", "MACs", "live bytes")
     for index, layer in enumerate(report["layers"]):
         layers.add_row(
@@ -142,7 +146,50 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
             f"{first} - {place['last_op']}",
             ", ".join(_short(name) for name in place["tensors"]) or "scratch",
         )
-    return Group(facts, layers, places)
+    return Group(facts, *removed, layers, places)
+
+
+def slim_tables(report: Mapping[str, Any]) -> Group:
+    """A slimmed .tflite: what went, and the size before and after."""
+    facts = _facts(report["model"])
+    size = report["tflite_bytes"]
+    facts.add_row(
+        "size of the .tflite", f"{_bytes(report['tflite_bytes_before'])} -> {_bytes(size)}"
+    )
+    channels = report["constant_channels"]
+    _channels_row(facts, channels)
+    facts.add_row("checked on", f"{report['inputs']} inputs, all outputs equal")
+    return Group(facts, *([channels_table(channels)] if channels["removed"] else []))
+
+
+def channels_table(channels: Mapping[str, Any]) -> Table:
+    """The layers that channels went from."""
+    table = make_table(
+        "<layer", "<kind", "channels", "constant", "removed", "MACs", "left", "weight bytes", "left"
+    )
+    for layer in (*channels["layers"], {**channels, "name": "all layers", "kind": ""}):
+        table.add_row(
+            _short(layer["name"]),
+            layer["kind"],
+            *(f"{layer[key]:,}" for key in ("channels", "constant", "removed")),
+            *(f"{layer[key]:,}" for key in ("macs_before", "macs")),
+            *(f"{layer[key]:,}" for key in ("weight_bytes_before", "weight_bytes")),
+        )
+    return table
+
+
+def _channels_row(facts: Table, channels: Mapping[str, Any] | None) -> None:
+    """What became of constant channels, in one line."""
+    if channels is None:
+        facts.add_row("constant channels", "left in")
+        return
+    text = f"{channels['removed']:,} of {channels['channels']:,} channels removed"
+    if channels["removed"]:
+        text += (
+            f", MACs {channels['macs_before']:,} -> {channels['macs']:,}, weights "
+            f"{_bytes(channels['weight_bytes_before'])} -> {_bytes(channels['weight_bytes'])}"
+        )
+    facts.add_row("constant channels", text)
 
 
 def prune_tables(report: Mapping[str, Any]) -> Group:

@@ -51,6 +51,7 @@ class Target:
         toolchain: "auto", "gcc" or "zig".
         emulator: a kind of device, or "auto".
         warmup: inferences before the timed ones.
+        keep_constant_channels: leave channels in that are the same whatever the input.
     """
 
     board: Board
@@ -58,6 +59,7 @@ class Target:
     toolchain: str = "auto"
     emulator: str = "auto"
     warmup: int = 1
+    keep_constant_channels: bool = False
 
 
 class Stages:
@@ -105,7 +107,8 @@ class Stages:
         """
         from pipeline.report.memory import plan_report
 
-        plan = plan_model(tflite, self.target.board)
+        keep = self.target.keep_constant_channels
+        plan = plan_model(tflite, self.target.board, keep_constant_channels=keep)
         if name:
             plan = dataclasses.replace(plan, graph=dataclasses.replace(plan.graph, name=name))
         check_fits(plan, self.target.board)
@@ -116,6 +119,7 @@ class Stages:
             config={
                 "board": self.target.board.name,
                 "kernels": plan.target.value,
+                "keep_constant_channels": keep,
                 "name": plan.graph.name,
             },
         )
@@ -129,6 +133,7 @@ class Stages:
         config = {
             "engine": self.target.engine,
             "kernels": plan.target.value,
+            "keep_constant_channels": self.target.keep_constant_channels,
             "command": self.command,
             "name": plan.graph.name,
         }
@@ -222,7 +227,7 @@ def read_inputs(spec: str, plan: DeployPlan, reporter: Reporter, samples: int = 
     tensors = [plan.graph.tensors[index] for index in plan.graph.inputs]
     inputs = load_inputs(
         spec,
-        shapes=[_without_batch(tensor.shape) for tensor in tensors],
+        shapes=[without_batch(tensor.shape) for tensor in tensors],
         dtypes=[tensor.dtype for tensor in tensors],
         limit=samples or None,
     )
@@ -234,7 +239,8 @@ def read_inputs(spec: str, plan: DeployPlan, reporter: Reporter, samples: int = 
     return inputs
 
 
-def _without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
+def without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of one sample."""
     return shape[1:] if shape and shape[0] == 1 else shape
 
 

@@ -55,6 +55,7 @@ def run(config: RunConfig, last: str, runs: Path | None, reporter: Reporter) -> 
         toolchain=deploy.toolchain,
         emulator=resolve_emulator(deploy.emulator, board),
         warmup=deploy.warmup,
+        keep_constant_channels=deploy.keep_constant_channels,
     )
     folder = RunFolder((runs or runs_path()) / config.run.name)
     with folder.open():

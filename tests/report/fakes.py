@@ -12,6 +12,7 @@ from pipeline.records import (
     Graph,
     InputSet,
     KernelTarget,
+    LayerChannels,
     Measurement,
     Op,
     OpKind,
@@ -74,6 +75,30 @@ def plan() -> DeployPlan:
         scratch_bytes=8,
         macs=8,
         weights_bytes=100,
+        channels=(
+            LayerChannels(
+                name="dense;bias",
+                kind=OpKind.FULLY_CONNECTED,
+                channels=3,
+                constant=2,
+                removed=1,
+                macs_before=12,
+                macs=8,
+                weight_bytes_before=24,
+                weight_bytes=16,
+            ),
+            LayerChannels(
+                name="whole",
+                kind=OpKind.CONV_2D,
+                channels=5,
+                constant=0,
+                removed=0,
+                macs_before=1000,
+                macs=1000,
+                weight_bytes_before=1024,
+                weight_bytes=1024,
+            ),
+        ),
     )
 
 

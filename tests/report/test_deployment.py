@@ -38,6 +38,27 @@ def test_every_key_of_the_contract_is_there() -> None:
         "harness_bytes": 3000,
         "total_bytes": 5100,
     }
+    sums = {
+        "channels": 8,
+        "constant": 2,
+        "removed": 1,
+        "macs_before": 1012,
+        "macs": 1008,
+        "weight_bytes_before": 1048,
+        "weight_bytes": 1040,
+    }
+    changed = {
+        "name": "dense;bias",
+        "kind": "FULLY_CONNECTED",
+        "channels": 3,
+        "constant": 2,
+        "removed": 1,
+        "macs_before": 12,
+        "macs": 8,
+        "weight_bytes_before": 24,
+        "weight_bytes": 16,
+    }
+    assert report["constant_channels"] == {**sums, "layers": [changed]}
     assert report["layers"] == [
         {
             "name": "dense;bias",

@@ -32,6 +32,7 @@ def test_a_deployment(capsys: pytest.CaptureFixture[str]) -> None:
         "1,200 (smallest 1,000, largest 1,400)",
         "1,264 B = arena 64 B + static 700 B + stack 500 B",
         "5,100 B = weights 100 B + runtime 2,000 B + harness 3,000 B",
+        "1 of 8 channels removed, MACs 1,012 -> 1,008, weights 1,048 B -> 1,040 B",
         "they are no cycles and no time",
         "about 1,600 (smallest 1,500, largest 1,700), flash with no wait states",
         "Estimated cycles: by the published timings of the core, not measured.",
