@@ -174,6 +174,7 @@ class DeploySection:
         inputs: "test" is the test split; else a spec as of `espalier deploy --inputs`.
         samples: how many of the inputs go through the device; 0 is all.
         warmup: inferences before the timed ones.
+        keep_constant_channels: leave channels in that are the same whatever the input.
     """
 
     board: str = setting("mps2_an386")
@@ -183,6 +184,7 @@ class DeploySection:
     inputs: str = setting(TEST_SPLIT)
     samples: int = setting(0, minimum=0, maximum=1_000_000)
     warmup: int = setting(1, minimum=0, maximum=1000)
+    keep_constant_channels: bool = setting(False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

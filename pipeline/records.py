@@ -14,8 +14,17 @@ import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[np.generic]
 
-# Of the arena and of every buffer in it. Word loads of kernels need 4; more costs next to nothing.
+# Of the arena as a whole.
 ARENA_ALIGNMENT_BYTES = 16
+# Of every buffer in it: kernels load and store words.
+TENSOR_ALIGNMENT_BYTES = 4
+
+
+class KernelTarget(Enum):
+    """Which kernels a core can run."""
+
+    PORTABLE = "portable"  # C11, any core
+    DSP = "dsp"  # Cortex-M with the DSP extension
 
 
 class OpKind(Enum):
@@ -26,15 +35,23 @@ class OpKind(Enum):
     CONV_2D = "CONV_2D"
     DEPTHWISE_CONV_2D = "DEPTHWISE_CONV_2D"
     FULLY_CONNECTED = "FULLY_CONNECTED"
+    HARD_SWISH = "HARD_SWISH"
+    LEAKY_RELU = "LEAKY_RELU"
+    LOGISTIC = "LOGISTIC"
     MAX_POOL_2D = "MAX_POOL_2D"
     MEAN = "MEAN"
     PACK = "PACK"
     PAD = "PAD"
     QUANTIZE = "QUANTIZE"
+    RELU = "RELU"
+    RELU6 = "RELU6"
+    RELU_0_TO_1 = "RELU_0_TO_1"
+    RELU_N1_TO_1 = "RELU_N1_TO_1"
     RESHAPE = "RESHAPE"
     SHAPE = "SHAPE"
     SOFTMAX = "SOFTMAX"
     STRIDED_SLICE = "STRIDED_SLICE"
+    TANH = "TANH"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +143,8 @@ class Placement:
         offset_bytes, size_bytes: in the arena.
         first_op, last_op: positions in the execution order, both inclusive; -1 is before
             the first operator (inputs).
+        ring: rows that the buffer holds at once; None where it holds its tensors whole.
+        scratch_of: index of the operator whose scratch it is, or None.
     """
 
     tensors: tuple[int, ...]
@@ -133,6 +152,44 @@ class Placement:
     size_bytes: int
     first_op: int
     last_op: int
+    ring: int | None = None
+    scratch_of: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A part of the schedule: operator `op` computes rows first_row to end_row - 1.
+
+    An operator that computes its output whole has one step, 0 to the number of its rows.
+    """
+
+    op: int
+    first_row: int
+    end_row: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerChannels:
+    """What the removal of constant channels did to one layer with weights.
+
+    Attributes:
+        name, kind: of the operator.
+        channels: output channels before.
+        constant: how many of them are constant whatever the input.
+        removed: how many of them went; others than constant ones where nobody reads them.
+        macs_before, macs: multiply-accumulates of one inference; 0 where the layer went.
+        weight_bytes_before, weight_bytes: filter and bias.
+    """
+
+    name: str
+    kind: OpKind
+    channels: int
+    constant: int
+    removed: int
+    macs_before: int
+    macs: int
+    weight_bytes_before: int
+    weight_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,21 +198,28 @@ class DeployPlan:
 
     Attributes:
         graph: without the operators that are constant.
+        target: whose kernels run it.
+        steps: the schedule.
         placements: every buffer of the arena.
         arena_bytes: size of the arena.
         lower_bound_bytes: the largest live set; no plan for this order can be smaller.
         scratch_bytes: the largest scratch of one operator (part of the arena).
         macs: multiply-accumulates of one inference.
         weights_bytes: all constants that the generated code holds for the model.
+        channels: of each layer with weights, in the model's order; None where constant channels
+            were left in.
     """
 
     graph: Graph
+    target: KernelTarget
+    steps: tuple[Step, ...]
     placements: tuple[Placement, ...]
     arena_bytes: int
     lower_bound_bytes: int
     scratch_bytes: int
     macs: int
     weights_bytes: int
+    channels: tuple[LayerChannels, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,11 +245,14 @@ class Board:
         name: of the folder.
         description: for people.
         mcu, core: chip and processor core.
+        dsp: whether the core runs the kernels of firmware/lib/kernels/dsp.
         clock_hz: of the core; None where it means nothing (hosts).
         flash_bytes, ram_bytes: what a model, its engine and the firmware may use;
             None where there is no limit (hosts).
         clock: what the device's ticks are: "instructions" (emulators), "cycles" or "host".
         instructions_per_tick: exact instructions per tick where clock is "instructions".
+        flash_wait_states: of the flash that code runs from, at `clock_hz`; None where no cycles
+            are estimated.
         emulators: device kinds that can run the board, in order of preference.
     """
 
@@ -193,11 +260,13 @@ class Board:
     description: str
     mcu: str
     core: str
+    dsp: bool
     clock_hz: int | None
     flash_bytes: int | None
     ram_bytes: int | None
     clock: str
     instructions_per_tick: int | None
+    flash_wait_states: int | None
     emulators: tuple[str, ...]
 
 
@@ -262,6 +331,21 @@ class InputSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CycleEstimate:
+    """Cycles by the core's published timings (pipeline/device/cycles.py): never measured.
+
+    Attributes:
+        flash_wait_states: that they are estimated for.
+        inferences: of each of some inferences.
+        layers: of each layer in one inference.
+    """
+
+    flash_wait_states: int
+    inferences: tuple[int, ...]
+    layers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """What a device did with a set of inputs.
 
@@ -273,6 +357,7 @@ class Measurement:
         warmup: inferences before the timed ones.
         ticks: of each timed inference, in units of `clock` (instructions where it says so).
         layer_ticks: of each layer in one inference, same unit.
+        estimate: of the core's cycles; None where there is none.
         mismatches: samples whose outputs differ from the reference in any bit.
         stack_peak_bytes: deepest stack during inference; None where the device cannot know.
         arena_bytes: as the device reported it.
@@ -286,6 +371,7 @@ class Measurement:
     warmup: int
     ticks: tuple[int, ...]
     layer_ticks: tuple[int, ...]
+    estimate: CycleEstimate | None = None
     mismatches: int
     stack_peak_bytes: int | None
     arena_bytes: int

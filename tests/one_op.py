@@ -6,7 +6,7 @@ caller does not fix (weights, biases) is drawn from `rng`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -330,6 +330,33 @@ def quantize(
     shape = shape_of(builder, x)
     y = builder.tensor(name, shape, dtype=dtype, scale=scale, zero_point=zero_point)
     builder.operator("QUANTIZE", [x], [y], "QuantizeOptions")
+    return y
+
+
+# The one quantization of the output that the reference takes.
+FUNCTION_QUANTS: Mapping[str, Quant] = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
+
+
+def function(
+    builder: ModelBuilder,
+    rng: np.random.Generator,
+    x: int,
+    *,
+    kind: str,
+    alpha: float | None = None,
+    output: Quant | None = None,
+) -> int:
+    """An elementwise function such as TANH; `alpha` is LEAKY_RELU's slope."""
+    y = _output(
+        builder,
+        kind,
+        shape_of(builder, x),
+        output or FUNCTION_QUANTS.get(kind, quant_of(builder, x)),
+    )
+    if alpha is None:
+        builder.operator(kind, [x], [y])
+    else:
+        builder.operator(kind, [x], [y], "LeakyReluOptions", alpha=alpha)
     return y
 
 

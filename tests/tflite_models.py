@@ -15,13 +15,18 @@ _VERSIONS: Mapping[str, int] = {
     "CONV_2D": 5,
     "DEPTHWISE_CONV_2D": 3,
     "FULLY_CONNECTED": 5,
+    "LEAKY_RELU": 2,
+    "LOGISTIC": 2,
     "MAX_POOL_2D": 2,
     "MEAN": 2,
     "PACK": 2,
     "PAD": 2,
     "QUANTIZE": 2,
+    "RELU": 2,
+    "RELU6": 2,
     "SOFTMAX": 2,
     "STRIDED_SLICE": 2,
+    "TANH": 2,
 }
 ACTIVATIONS: Mapping[str, int] = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3, "TANH": 4}
 PADDINGS: Mapping[str, int] = {"SAME": 0, "VALID": 1}
@@ -141,7 +146,7 @@ class ModelBuilder:
 
     def build(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """The bytes of the file."""
-        import flatbuffers  # type: ignore[import-untyped]
+        import flatbuffers
 
         self.subgraph.inputs = list(inputs)
         self.subgraph.outputs = list(outputs)

@@ -31,6 +31,7 @@ VERBS = (
     models.deploy,
     models.plan,
     models.generate,
+    models.slim,
     models.boards,
     pruning.prune,
     studies.study,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import BOARD, ENGINE, JSON, TOOLCHAIN, verb
+from pipeline.cli.options import BOARD, ENGINE, JSON, KEEP_CHANNELS, TOOLCHAIN, verb
 from pipeline.cli.output import check_writable, require_match, show
 
 
@@ -38,6 +38,7 @@ from pipeline.cli.output import check_writable, require_match, show
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep everything made on the way in this folder.",
 )
+@KEEP_CHANNELS
 @JSON
 def deploy(
     model: Path,
@@ -50,6 +51,7 @@ def deploy(
     warmup: int,
     outputs_path: Path | None,
     work: Path | None,
+    keep_constant_channels: bool,
     json_path: Path | None,
 ) -> None:
     """Bring MODEL (.tflite, or .keras with --data) onto a board and compare every output."""
@@ -65,6 +67,7 @@ def deploy(
         toolchain=toolchain,
         emulator=emulator,
         warmup=warmup,
+        keep_constant_channels=keep_constant_channels,
     )
     request = stages.Request(
         model=model, inputs=spec, data=data, work=work, command=f"espalier deploy {model.name}"
@@ -78,9 +81,10 @@ def deploy(
 
 @verb
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--board", default="mps2_an386", show_default=True, help="To compare the sizes with.")
+@click.option("--board", default="mps2_an386", show_default=True, help="Where it is to run.")
+@KEEP_CHANNELS
 @JSON
-def plan(model: Path, board: str, json_path: Path | None) -> None:
+def plan(model: Path, board: str, keep_constant_channels: bool, json_path: Path | None) -> None:
     """Show the memory plan and the sizes of MODEL (.tflite) without building anything."""
     from pipeline import stages
     from pipeline.device.board import load_board
@@ -88,7 +92,7 @@ def plan(model: Path, board: str, json_path: Path | None) -> None:
     from pipeline.report.tables import plan_tables
 
     facts = load_board(board)
-    made = stages.plan_model(model)
+    made = stages.plan_model(model, facts, keep_constant_channels=keep_constant_channels)
     show(plan_report(made, stages.layer_macs(made), facts), json_path, plan_tables)
     stages.check_fits(made, facts)
 
@@ -101,12 +105,42 @@ def plan(model: Path, board: str, json_path: Path | None) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="A new or empty folder.",
 )
-def generate(model: Path, out: Path) -> None:
+@click.option("--board", help="Whose core's kernels to take.  [default: those for any core]")
+@KEEP_CHANNELS
+def generate(model: Path, out: Path, board: str | None, keep_constant_channels: bool) -> None:
     """Write MODEL (.tflite) as C11 with the kernels it calls, ready for any project."""
     from pipeline import stages
+    from pipeline.device.board import load_board
 
-    for name in stages.export_sources(model, out, command=f"espalier generate {model.name}"):
+    command = f"espalier generate {model.name}" + (f" --board {board}" if board else "")
+    command += " --keep-constant-channels" if keep_constant_channels else ""
+    for name in stages.export_sources(
+        model,
+        out,
+        command=command,
+        board=None if board is None else load_board(board),
+        keep_constant_channels=keep_constant_channels,
+    ):
         click.echo(out / name)
+
+
+@verb
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The smaller .tflite.",
+)
+@JSON
+def slim(model: Path, out: Path, json_path: Path | None) -> None:
+    """Write MODEL (.tflite) without constant channels and unused parts; outputs stay the same."""
+    from pipeline import stages
+    from pipeline.report.tables import slim_tables
+
+    for path in (out, json_path):
+        check_writable(path)
+    show(stages.slim_file(model, out), json_path, slim_tables)
 
 
 @verb

@@ -89,6 +89,11 @@ JSON = click.option(
 BOARD = click.option(
     "--board", default="mps2_an386", show_default=True, help="A folder of boards/."
 )
+KEEP_CHANNELS = click.option(
+    "--keep-constant-channels",
+    is_flag=True,
+    help="Leave channels in that are the same whatever the input.",
+)
 ENGINE = click.option("--engine", default="aot", show_default=True, type=click.Choice(["aot"]))
 TOOLCHAIN = click.option(
     "--toolchain",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
-from pipeline.ops.base import Constant, KernelCall, RawOp, fields_of, label_of
+from pipeline.ops.base import KernelCall, RawOp, fields_of, label_of
 from pipeline.ops.checks import (
     check_scaled_range,
     input_of,
@@ -15,6 +17,8 @@ from pipeline.ops.checks import (
     scale_of,
     zero_point_of,
 )
+from pipeline.ops.lookup import lookup_call
+from pipeline.ops.rows import RowWindow, num_rows
 from pipeline.records import Graph, Op, Tensor
 
 
@@ -50,29 +54,29 @@ def macs(op: Op, graph: Graph) -> int:
     return 0
 
 
+def row_windows(op: Op, graph: Graph) -> Mapping[int, RowWindow] | None:
+    """See `OpModule.row_windows`."""
+    same = graph.tensors[op.inputs[0]].shape == graph.tensors[op.outputs[0]].shape
+    return {op.inputs[0]: RowWindow()} if same else None
+
+
 def call(op: Op, graph: Graph) -> KernelCall:
     """flip_sign_8 where that is all, else lookup_8; see `OpModule.call`."""
     x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
     check_scaled_range(label_of(op), 255, scale_of(x) / scale_of(output))
     table = requantization_table(x, output)
-    size = fields_of(label_of(op), size=("uint32_t", x.num_elements))
-    tensors = (op.inputs[0], op.outputs[0])
-    if np.array_equal(table, np.arange(256) ^ 0x80):
-        return KernelCall(
-            function="flip_sign_8",
-            header="flip_sign_8.h",
-            params_type="flip_sign_params",
-            fields=size,
-            constants=(),
-            tensors=tensors,
-        )
+    rows = num_rows(x) if x.shape == output.shape else 1
+    if not np.array_equal(table, np.arange(256) ^ 0x80):
+        return lookup_call(op, graph, table, rows)
     return KernelCall(
-        function="lookup_8",
-        header="lookup_8.h",
-        params_type="lookup_params",
-        fields=(*fields_of(label_of(op), table=("pointer", "table")), *size),
-        constants=(Constant(name="table", c_type="uint8_t", values=table),),
-        tensors=tensors,
+        function="flip_sign_8",
+        header="flip_sign_8.h",
+        params_type="flip_sign_params",
+        fields=fields_of(label_of(op), row_bytes=("int32_t", x.num_elements // rows)),
+        constants=(),
+        tensors=(op.inputs[0], op.outputs[0]),
+        rows=(rows, rows),
+        in_place=True,
     )
 
 

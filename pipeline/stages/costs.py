@@ -82,7 +82,8 @@ class DeployedCost:
         with tempfile.TemporaryDirectory(prefix="espalier-") as folder:
             path = Path(folder) / "candidate.tflite"
             path.write_bytes(convert_stand_in(model))
-            plan = plan_model(path)
+            # Which channels are constant depends on weights, and these are none of the model's.
+            plan = plan_model(path, self._board, keep_constant_channels=True)
             if self._measures and self.overhead is None:
                 self.overhead = self._measure(path, plan)
         found = {
@@ -149,7 +150,7 @@ class DeployedCost:
         """The report of one inference on a board; None where its firmware cannot be run here."""
         if board.flash_bytes is None or board.ram_bytes is None:
             return None
-        target = Target(board=board, toolchain=self._toolchain)
+        target = Target(board=board, toolchain=self._toolchain, keep_constant_channels=True)
         request = Request(model=tflite, inputs="random:1:1", command="espalier prune")
         try:
             return deploy(request, target, self._reporter).report

@@ -25,7 +25,7 @@ _CODE = {
         *("codegen", "fixed_point.py", "stages/costs.py", "study/trial.py"),
     ),
     "quantize": ("data", "model", "quantize", "reference.py", "samples.py"),
-    "plan": ("ops", "plan", "fixed_point.py"),
+    "plan": ("ops", "plan", "report", "fixed_point.py"),
     "generate": ("ops", "plan", "codegen", "fixed_point.py"),
     "build": ("build",),
     "measure": ("device", "measure", "reference.py", "report"),
@@ -43,7 +43,7 @@ _TOOLS = {
     "plan": ("tflite", "numpy"),
     "generate": ("jinja2", "numpy"),
     "build": ("platformio", "scons", "ziglang", "pyelftools"),
-    "measure": ("unicorn", "pyserial", "ai-edge-litert", "numpy"),
+    "measure": ("unicorn", "capstone", "pyserial", "ai-edge-litert", "numpy"),
     "report": (),
 }
 

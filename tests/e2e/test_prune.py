@@ -267,11 +267,13 @@ BOARD = Board(
     description="a board of few bytes",
     mcu="none",
     core="none",
+    dsp=False,
     clock_hz=1,
     flash_bytes=8000,
     ram_bytes=9000,
     clock="cycles",
     instructions_per_tick=None,
+    flash_wait_states=None,
     emulators=(),
 )
 

@@ -11,7 +11,7 @@ import pytest
 from pipeline.errors import ConfigError, PipelineError, UnsupportedModelError
 from pipeline.plan.deploy import make_plan
 from pipeline.plan.graph import parse_graph, read_graph
-from pipeline.records import OpKind
+from pipeline.records import KernelTarget, OpKind
 from tests import one_op
 from tests.compiled import HostCompiler
 from tests.exact import assert_exact, assert_sane, samples
@@ -23,7 +23,7 @@ small_models = pytest.mark.parametrize("build", SMALL_MODELS.values(), ids=SMALL
 
 def refusal(data: bytes) -> str:
     with pytest.raises(UnsupportedModelError) as caught:
-        make_plan(parse_graph(data, "model", "model.tflite"))
+        make_plan(parse_graph(data, "model", "model.tflite"), KernelTarget.PORTABLE)
     return str(caught.value)
 
 
@@ -107,10 +107,10 @@ def test_unsupported_operators_are_all_named() -> None:
     x = builder.tensor("x", (1, 4), scale=0.1)
     y = builder.tensor("y", (1, 4), scale=0.1)
     z = builder.tensor("z", (1, 4), scale=0.1)
-    builder.operator("HARD_SWISH", [x], [y])
+    builder.operator("ELU", [x], [y])
     builder.operator("CUMSUM", [y], [z])
     message = refusal(builder.build([x], [z]))
-    assert "Received: CUMSUM, HARD_SWISH." in message
+    assert "Received: CUMSUM, ELU." in message
     assert "CONV_2D" in message
 
 
@@ -200,6 +200,9 @@ def test_extreme_scales_plan_or_are_refused(
         (one_op.add, (1, 4), relu),
         (one_op.mean, (1, 2, 2, 2), output),
         (one_op.quantize, (1, 4), output),
+        *((one_op.function, (1, 4), {"kind": kind, **output}) for kind in ("RELU6", "HARD_SWISH")),
+        (one_op.function, (1, 4), {"kind": "LEAKY_RELU", "alpha": 0.1, **output}),
+        *((one_op.function, (1, 4), {"kind": kind}) for kind in ("LOGISTIC", "TANH")),
         (one_op.softmax, (1, 4), {}),
     ):
         _plans_or_is_refused(one_op.single(add, shape, (input_scale, 0), **options))
@@ -288,7 +291,7 @@ def _plans_or_is_refused(data: bytes) -> bool:
     """Whether the file still plans; anything but a PipelineError fails the test."""
     problem = ""
     try:
-        plan = make_plan(parse_graph(data, "model", "model.tflite"))
+        plan = make_plan(parse_graph(data, "model", "model.tflite"), KernelTarget.PORTABLE)
     except PipelineError as error:
         problem = str(error)
     if problem:
