@@ -250,7 +250,7 @@ def deploy(
 
 @_verb
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--board", default="mps2_an386", show_default=True, help="To compare the sizes with.")
+@click.option("--board", default="mps2_an386", show_default=True, help="Where it is to run.")
 @_JSON
 def plan(model: Path, board: str, json_path: Path | None) -> None:
     """Show the memory plan and the sizes of MODEL (.tflite) without building anything."""
@@ -259,7 +259,7 @@ def plan(model: Path, board: str, json_path: Path | None) -> None:
     from pipeline.report.tables import plan_tables
 
     facts = _load_board(board)
-    made = stages.plan_model(model)
+    made = stages.plan_model(model, facts)
     _show(plan_report(made, stages.layer_macs(made), facts), json_path, plan_tables)
     stages.check_fits(made, facts)
 
@@ -272,11 +272,14 @@ def plan(model: Path, board: str, json_path: Path | None) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="A new or empty folder.",
 )
-def generate(model: Path, out: Path) -> None:
+@click.option("--board", help="Whose core's kernels to take.  [default: those for any core]")
+def generate(model: Path, out: Path, board: str | None) -> None:
     """Write MODEL (.tflite) as C11 with the kernels it calls, ready for any project."""
     from pipeline import stages
 
-    for name in stages.export_sources(model, out, command=f"espalier generate {model.name}"):
+    command = f"espalier generate {model.name}" + (f" --board {board}" if board else "")
+    facts = None if board is None else _load_board(board)
+    for name in stages.export_sources(model, out, command=command, board=facts):
         click.echo(out / name)
 
 

@@ -14,8 +14,17 @@ import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[np.generic]
 
-# Of the arena and of every buffer in it. Word loads of kernels need 4; more costs next to nothing.
+# Of the arena as a whole.
 ARENA_ALIGNMENT_BYTES = 16
+# Of every buffer in it: kernels load and store words.
+TENSOR_ALIGNMENT_BYTES = 4
+
+
+class KernelTarget(Enum):
+    """Which kernels a core can run."""
+
+    PORTABLE = "portable"  # C11, any core
+    DSP = "dsp"  # Cortex-M with the DSP extension
 
 
 class OpKind(Enum):
@@ -126,6 +135,8 @@ class Placement:
         offset_bytes, size_bytes: in the arena.
         first_op, last_op: positions in the execution order, both inclusive; -1 is before
             the first operator (inputs).
+        ring: rows that the buffer holds at once; None where it holds its tensors whole.
+        scratch_of: index of the operator whose scratch it is, or None.
     """
 
     tensors: tuple[int, ...]
@@ -133,6 +144,20 @@ class Placement:
     size_bytes: int
     first_op: int
     last_op: int
+    ring: int | None = None
+    scratch_of: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A part of the schedule: operator `op` computes rows first_row to end_row - 1.
+
+    An operator that computes its output whole has one step, 0 to the number of its rows.
+    """
+
+    op: int
+    first_row: int
+    end_row: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +166,8 @@ class DeployPlan:
 
     Attributes:
         graph: without the operators that are constant.
+        target: whose kernels run it.
+        steps: the schedule.
         placements: every buffer of the arena.
         arena_bytes: size of the arena.
         lower_bound_bytes: the largest live set; no plan for this order can be smaller.
@@ -150,6 +177,8 @@ class DeployPlan:
     """
 
     graph: Graph
+    target: KernelTarget
+    steps: tuple[Step, ...]
     placements: tuple[Placement, ...]
     arena_bytes: int
     lower_bound_bytes: int
@@ -181,6 +210,7 @@ class Board:
         name: of the folder.
         description: for people.
         mcu, core: chip and processor core.
+        dsp: whether the core runs the kernels of firmware/lib/kernels/dsp.
         clock_hz: of the core; None where it means nothing (hosts).
         flash_bytes, ram_bytes: what a model, its engine and the firmware may use;
             None where there is no limit (hosts).
@@ -193,6 +223,7 @@ class Board:
     description: str
     mcu: str
     core: str
+    dsp: bool
     clock_hz: int | None
     flash_bytes: int | None
     ram_bytes: int | None

@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 
 from pipeline.codegen.render import generate
+from pipeline.ops.rows import num_rows, row_bytes
+from pipeline.ops.table import rows_read, rows_written
 from pipeline.paths import cache_path, firmware_path
 from pipeline.plan.deploy import make_plan
-from pipeline.records import Array, DeployPlan, Graph
+from pipeline.records import Array, DeployPlan, Graph, KernelTarget, Placement, Step
 
 _STRICT = ("-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
 _SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
@@ -45,23 +47,29 @@ class HostCompiler:
         # Zig checks for undefined behaviour by default, with a runtime that it does not link here.
         self._plain = ("-fPIC",) if cc else ("-fPIC", "-fno-sanitize=all")
         self._objects: dict[tuple[str, ...], list[str]] = {}
-        self._models: dict[tuple[str, str], CompiledModel] = {}
+        self._models: dict[tuple[str, str, KernelTarget], CompiledModel] = {}
         self._sanitizes: bool | None = None
 
-    def compile(self, graph: Graph, command: str = "test") -> CompiledModel:
+    def compile(
+        self,
+        graph: Graph,
+        command: str = "test",
+        target: KernelTarget = KernelTarget.PORTABLE,
+    ) -> CompiledModel:
         """The aot engine's code for a graph, loaded into this process; once for each model.
 
         Args:
             graph: the model.
             command: for the head of the sources.
+            target: whose kernels run it.
         """
-        key = (graph.sha256, command)
+        key = (graph.sha256, command, target)
         if key not in self._models:
-            self._models[key] = self._load(graph, command)
+            self._models[key] = self._load(graph, command, target)
         return self._models[key]
 
-    def _load(self, graph: Graph, command: str) -> CompiledModel:
-        plan = make_plan(graph)
+    def _load(self, graph: Graph, command: str, target: KernelTarget) -> CompiledModel:
+        plan = make_plan(graph, target)
         folder = self._generate(plan, command)
         # One translation unit is compiled in half the time of two.
         unit = folder / "unit.c"
@@ -78,14 +86,16 @@ class HostCompiler:
         )
         return CompiledModel(plan, library)
 
-    def sanitize(self, graph: Graph) -> SanitizedModel:
+    def sanitize(
+        self, graph: Graph, target: KernelTarget = KernelTarget.PORTABLE
+    ) -> SanitizedModel:
         """The same as a program under AddressSanitizer and UndefinedBehaviorSanitizer.
 
         Skips the test where the compiler cannot link such programs.
         """
         if not self._can_sanitize():
             pytest.skip(f"{self._command[-1]} has no -fsanitize=address,undefined")
-        plan = make_plan(graph)
+        plan = make_plan(graph, target)
         folder = self._generate(plan, "test")
         main = folder / "main.c"
         main.write_text(_checking_main(plan), encoding="ascii")
@@ -113,7 +123,7 @@ class HostCompiler:
     def _kernel_objects(self, flags: tuple[str, ...]) -> list[str]:
         if flags not in self._objects:
             objects = []
-            for source in sorted(self._kernels.glob("*.c")):
+            for source in sorted(self._kernels.rglob("*.c")):
                 target = self._folder / f"{source.stem}_{len(self._objects)}.o"
                 self._cc(*flags, "-c", str(source), "-o", str(target))
                 objects.append(str(target))
@@ -158,7 +168,7 @@ class CompiledModel:
         self._library = ctypes.CDLL(str(library))
         self._arena = (ctypes.c_uint8 * (plan.arena_bytes + 16))()
         self._base = -ctypes.addressof(self._arena) % 16
-        self._offsets = _offsets(plan)
+        self._places = _places(plan)
 
     def run(self, x: Sequence[Array]) -> tuple[Array, ...]:
         """Outputs of one sample, given one array per input, with or without batch."""
@@ -174,22 +184,34 @@ class CompiledModel:
             assert len(data) == self.plan.graph.tensors[index].size_bytes
             ctypes.memmove(self._address(index), data, len(data))
 
-    def run_layer(self, layer: int) -> None:
-        """Run one layer."""
-        self._library.model_run_layer(ctypes.byref(self._arena, self._base), layer)
+    def run_step(self, step: Step) -> None:
+        """Run one step of the schedule."""
+        self._library.model_run_layer(
+            ctypes.byref(self._arena, self._base), step.op, step.first_row, step.end_row
+        )
 
     def read(self, index: int) -> Array:
-        """A tensor's value in the arena, in the tensor's shape."""
+        """A whole tensor's value in the arena, in the tensor's shape."""
         tensor = self.plan.graph.tensors[index]
-        data = ctypes.string_at(self._address(index), tensor.size_bytes)
-        return np.frombuffer(data, dtype=tensor.dtype).reshape(tensor.shape)
+        return self.read_rows(index, range(num_rows(tensor))).reshape(tensor.shape)
+
+    def read_rows(self, index: int, rows: range) -> Array:
+        """Rows of a tensor in the arena, flat."""
+        tensor = self.plan.graph.tensors[index]
+        size = row_bytes(tensor)
+        base = ctypes.addressof(self._arena) + self._base
+        data = b"".join(
+            ctypes.string_at(base + row_offset(self.plan, self._places[index], index, row), size)
+            for row in rows
+        )
+        return np.frombuffer(data, dtype=tensor.dtype)
 
     def _address(self, index: int) -> int:
-        return ctypes.addressof(self._arena) + self._base + self._offsets[index]
+        return ctypes.addressof(self._arena) + self._base + self._places[index].offset_bytes
 
 
 class SanitizedModel:
-    """A generated model as a program that ends at the first access outside a layer's tensors.
+    """A generated model as a program that ends at the first access outside a step's rows.
 
     Args:
         plan: of the model.
@@ -227,24 +249,23 @@ class SanitizedModel:
         return results
 
 
-def _offsets(plan: DeployPlan) -> dict[int, int]:
-    return {
-        index: placement.offset_bytes
-        for placement in plan.placements
-        for index in placement.tensors
-    }
+def _places(plan: DeployPlan) -> dict[int, Placement]:
+    return {index: place for place in plan.placements for index in place.tensors}
+
+
+def row_offset(plan: DeployPlan, place: Placement, index: int, row: int) -> int:
+    """Where a row of a tensor lies in the arena, in bytes from its start."""
+    slot = row if place.ring is None else row % place.ring
+    return place.offset_bytes + slot * row_bytes(plan.graph.tensors[index])
 
 
 def _checking_main(plan: DeployPlan) -> str:
-    """A main() that runs samples from stdin and lets each layer touch its own tensors only."""
-    offsets = _offsets(plan)
-    regions = [
-        (op.index, offsets[index], plan.graph.tensors[index].size_bytes)
-        for op in plan.graph.ops
-        for index in (*op.inputs, *op.outputs)
-        if index in offsets
-    ]
-    rows = "".join(f"    {{{layer}, {at}, {size}}},\n" for layer, at, size in regions)
+    """A main() that runs samples from stdin and lets each step touch its own rows only."""
+    rows = "".join(
+        f"    {{{number}, {at}, {size}}},\n"
+        for number, step in enumerate(plan.steps)
+        for at, size in _regions(plan, step)
+    )
     return f"""\
 #include <sanitizer/asan_interface.h>
 #include <stdio.h>
@@ -254,7 +275,7 @@ def _checking_main(plan: DeployPlan) -> str:
 #include "model.h"
 
 static const struct {{
-  unsigned layer;
+  unsigned step;
   uint32_t offset_bytes, size_bytes;
 }} kRegions[] = {{
 {rows}}};
@@ -270,14 +291,15 @@ int main(void) {{
         return 0;
       }}
     }}
-    for (unsigned layer = 0; layer < MODEL_NUM_LAYERS; ++layer) {{
+    for (unsigned step = 0; step < MODEL_NUM_STEPS; ++step) {{
       ASAN_POISON_MEMORY_REGION(arena, MODEL_ARENA_BYTES);
       for (size_t i = 0; i < sizeof kRegions / sizeof kRegions[0]; ++i) {{
-        if (kRegions[i].layer == layer) {{
+        if (kRegions[i].step == step) {{
           ASAN_UNPOISON_MEMORY_REGION(arena + kRegions[i].offset_bytes, kRegions[i].size_bytes);
         }}
       }}
-      model_run_layer(arena, layer);
+      const struct model_step *part = &model_steps[step];
+      model_run_layer(arena, part->layer, part->first_row, part->end_row);
       ASAN_UNPOISON_MEMORY_REGION(arena, MODEL_ARENA_BYTES);
     }}
     for (unsigned i = 0; i < MODEL_NUM_OUTPUTS; ++i) {{
@@ -286,3 +308,18 @@ int main(void) {{
   }}
 }}
 """
+
+
+def _regions(plan: DeployPlan, step: Step) -> list[tuple[int, int]]:
+    """(offset, size) of everything in the arena that a step may touch."""
+    graph, places = plan.graph, _places(plan)
+    op = graph.ops[step.op]
+    touched = [
+        *rows_read(op, graph, step.first_row, step.end_row).items(),
+        *rows_written(op, graph, step.first_row, step.end_row).items(),
+    ]
+    return [
+        (row_offset(plan, places[index], index, row), row_bytes(graph.tensors[index]))
+        for index, rows in touched
+        for row in rows
+    ] + [(p.offset_bytes, p.size_bytes) for p in plan.placements if p.scratch_of == step.op]

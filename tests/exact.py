@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from pipeline.ops.rows import num_rows
+from pipeline.ops.table import DSP_OPS, rows_read, rows_written
 from pipeline.plan.graph import parse_graph
-from pipeline.records import Array, Graph, Tensor
-from tests.compiled import HostCompiler
+from pipeline.records import Array, Graph, KernelTarget, Tensor
+from tests.compiled import CompiledModel, HostCompiler
 
 
 class ReferenceTensors:
@@ -73,7 +75,7 @@ def assert_exact(
     inputs: Sequence[Sequence[Array]] | None = None,
     seed: int = 0,
 ) -> Graph:
-    """Check every tensor of the generated code against the reference, when written and when read.
+    """Check every row of the generated code against the reference, when written and when read.
 
     Args:
         tflite: the model.
@@ -82,21 +84,42 @@ def assert_exact(
         seed: of the default samples.
     """
     graph = parse_graph(tflite, "test", "test.tflite")
-    model = compiler.compile(graph)
+    models = [compiler.compile(graph, target=target) for target in targets_of(graph)]
     reference = ReferenceTensors(tflite)
     for sample in inputs if inputs is not None else samples(graph, seed):
         reference.run(graph, sample)
-        model.load(sample)
-        for op in graph.ops:
-            for index in op.inputs:
-                if index >= 0 and graph.tensors[index].constant is None:
-                    _assert_same(model.read(index), reference.read(index), f"{op.kind} reads")
-            model.run_layer(op.index)
-            for index in op.outputs:
-                _assert_same(model.read(index), reference.read(index), f"{op.kind} writes")
-        for index in graph.outputs:
-            _assert_same(model.read(index), reference.read(index), "after the last layer")
+        for model in models:
+            _assert_exact_steps(model, reference, sample)
     return graph
+
+
+def targets_of(graph: Graph) -> tuple[KernelTarget, ...]:
+    """The targets whose kernels for a graph may differ."""
+    if any(op.kind in DSP_OPS for op in graph.ops):
+        return tuple(KernelTarget)
+    return (KernelTarget.PORTABLE,)
+
+
+def _assert_exact_steps(
+    model: CompiledModel, reference: ReferenceTensors, sample: Sequence[Array]
+) -> None:
+    graph = model.plan.graph
+
+    def compare(ranges: Mapping[int, range], what: str) -> None:
+        for index, rows in ranges.items():
+            value = reference.read(index)
+            expected = value.reshape(num_rows(graph.tensors[index]), -1)[rows.start : rows.stop]
+            _assert_same(model.read_rows(index, rows), expected, f"{what} {rows}")
+
+    model.load(sample)
+    for step in model.plan.steps:
+        op = graph.ops[step.op]
+        what = f"{model.plan.target.value} {op.kind.value}"
+        compare(rows_read(op, graph, step.first_row, step.end_row), f"{what} reads")
+        model.run_step(step)
+        compare(rows_written(op, graph, step.first_row, step.end_row), f"{what} writes")
+    for index in graph.outputs:
+        _assert_same(model.read(index), reference.read(index), "after the last step")
 
 
 def assert_sane(tflite: bytes, compiler: HostCompiler, *, seed: int = 0) -> None:
@@ -104,10 +127,12 @@ def assert_sane(tflite: bytes, compiler: HostCompiler, *, seed: int = 0) -> None
     graph = parse_graph(tflite, "test", "test.tflite")
     inputs = list(samples(graph, seed, count=1))
     reference = ReferenceTensors(tflite)
-    for sample, outputs in zip(inputs, compiler.sanitize(graph).run(inputs), strict=True):
-        reference.run(graph, sample)
-        for index, output in zip(graph.outputs, outputs, strict=True):
-            _assert_same(output, reference.read(index), "sanitized")
+    for target in targets_of(graph):
+        results = compiler.sanitize(graph, target).run(inputs)
+        for sample, outputs in zip(inputs, results, strict=True):
+            reference.run(graph, sample)
+            for index, output in zip(graph.outputs, outputs, strict=True):
+                _assert_same(output, reference.read(index), f"sanitized, {target.value}")
 
 
 def _assert_same(received: Array, expected: Array, what: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from pipeline.codegen.render import generate
 from pipeline.plan.deploy import make_plan
 from pipeline.plan.graph import parse_graph
+from pipeline.records import KernelTarget
 from tests.small_models import residual_network
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "residual"
@@ -25,7 +26,11 @@ def main() -> None:
     GOLDEN.mkdir(parents=True, exist_ok=True)
     data = residual_network()
     (GOLDEN / "residual.tflite").write_bytes(data)
-    generate(make_plan(parse_graph(data, "residual", "residual")), GOLDEN, command=COMMAND)
+    generate(
+        make_plan(parse_graph(data, "residual", "residual"), KernelTarget.PORTABLE),
+        GOLDEN,
+        command=COMMAND,
+    )
     versions = "".join(f"- {tool} {version(tool)}\n" for tool in _TOOLS)
     (GOLDEN / "README.md").write_text(
         "# The generated code of one small model\n\n"

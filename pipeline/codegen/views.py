@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.ops.base import Constant, Field, KernelCall
 from pipeline.ops.table import kernel_call, macs_of
-from pipeline.records import ARENA_ALIGNMENT_BYTES, Array, DeployPlan, Graph, Op, Tensor
+from pipeline.records import (
+    ARENA_ALIGNMENT_BYTES,
+    Array,
+    DeployPlan,
+    Graph,
+    Op,
+    Placement,
+    Step,
+    Tensor,
+)
 
-_VALUES_PER_LINE = {"int8_t": 20, "uint8_t": 20, "int32_t": 8, "double": 4}
+_VALUES_PER_LINE = {
+    "int8_t": 20,
+    "uint8_t": 20,
+    "int16_t": 14,
+    "uint16_t": 14,
+    "int32_t": 8,
+    "uint32_t": 8,
+    "double": 4,
+}
+_STEPS_PER_LINE = 6
 _DTYPE_CONSTANTS = {"int8": "MODEL_INT8", "uint8": "MODEL_UINT8"}
 
 
@@ -66,17 +85,18 @@ class ModelView:
     headers: tuple[str, ...]
     arrays: tuple[ArrayView, ...]
     layers: tuple[LayerView, ...]
+    num_steps: int
+    step_type: str
+    step_rows: tuple[str, ...]
+    takes_rows: bool
 
 
 def model_view(plan: DeployPlan) -> ModelView:
     """Everything that the templates print for a plan."""
     graph = plan.graph
-    offsets = {
-        index: placement.offset_bytes
-        for placement in plan.placements
-        for index in placement.tensors
-    }
-    calls = [(op, kernel_call(op, graph)) for op in graph.ops]
+    places = {index: place for place in plan.placements for index in place.tensors}
+    scratch = {place.scratch_of: place.offset_bytes for place in plan.placements}
+    calls = [(op, kernel_call(op, graph, plan.target)) for op in graph.ops]
     arrays = [
         _array_view(f"model_{op.index:02d}_{constant.name}", constant)
         for op, call in calls
@@ -91,11 +111,17 @@ def model_view(plan: DeployPlan) -> ModelView:
         arena_alignment=ARENA_ALIGNMENT_BYTES,
         inputs_bytes=sum(graph.tensors[index].size_bytes for index in graph.inputs),
         outputs_bytes=sum(graph.tensors[index].size_bytes for index in graph.outputs),
-        inputs=tuple(_tensor_view(graph.tensors[i], offsets[i]) for i in graph.inputs),
-        outputs=tuple(_tensor_view(graph.tensors[i], offsets[i]) for i in graph.outputs),
+        inputs=tuple(_tensor_view(graph.tensors[i], places[i]) for i in graph.inputs),
+        outputs=tuple(_tensor_view(graph.tensors[i], places[i]) for i in graph.outputs),
         headers=tuple(sorted({call.header for _, call in calls if call is not None})),
         arrays=tuple(arrays),
-        layers=tuple(_layer_view(op, call, graph, offsets) for op, call in calls),
+        layers=tuple(
+            _layer_view(op, call, graph, places, scratch.get(op.index)) for op, call in calls
+        ),
+        num_steps=len(plan.steps),
+        step_type=_step_type(plan.steps),
+        step_rows=_step_rows(plan.steps),
+        takes_rows=any(call.rows for _, call in calls if call is not None),
     )
 
 
@@ -112,7 +138,11 @@ def _constant_operands(graph: Graph, calls: list[tuple[Op, KernelCall | None]]) 
 
 
 def _layer_view(
-    op: Op, call: KernelCall | None, graph: Graph, offsets: dict[int, int]
+    op: Op,
+    call: KernelCall | None,
+    graph: Graph,
+    places: Mapping[int, Placement],
+    scratch: int | None,
 ) -> LayerView:
     comment = _layer_comment(op, graph)
     if call is None:
@@ -125,7 +155,11 @@ def _layer_view(
             call="",
         )
     symbol = f"layer_{op.index:02d}"
-    arguments = [f"&{symbol}", *(_argument(graph.tensors[i], offsets) for i in call.tensors)]
+    arguments = [f"&{symbol}", *_tensor_arguments(call, graph, places)]
+    if call.rows:
+        arguments += ["first_row", "end_row"]
+    if call.scratch_bytes:
+        arguments.append(f"AT({scratch})")
     return LayerView(
         index=op.index,
         comment=comment,
@@ -165,10 +199,35 @@ def comment_text(text: str) -> str:
     return clean.replace("*/", "* /").replace("/*", "/ *").rstrip("\\ ")
 
 
-def _argument(tensor: Tensor, offsets: dict[int, int]) -> str:
+def _tensor_arguments(call: KernelCall, graph: Graph, places: Mapping[int, Placement]) -> list[str]:
+    if not call.rows:
+        return [_address(graph.tensors[index], places) for index in call.tensors]
+    arguments: list[str] = []
+    for index, rows in zip(call.tensors, call.rows, strict=True):
+        ring = places[index].ring if index in places else None
+        macro = "OUTPUT_ROWS" if len(arguments) == len(call.tensors) - 1 else "INPUT_ROWS"
+        address = _address(graph.tensors[index], places)
+        arguments.append(f"{macro}({address}, {rows if ring is None else ring})")
+    return arguments
+
+
+def _address(tensor: Tensor, places: Mapping[int, Placement]) -> str:
     if tensor.constant is not None:
         return f"model_tensor_{tensor.index}"
-    return f"AT({offsets[tensor.index]})"
+    return f"AT({places[tensor.index].offset_bytes})"
+
+
+def _step_type(steps: tuple[Step, ...]) -> str:
+    """The C type that holds every number of the schedule: a table of many steps is flash."""
+    largest = max((max(step.op, step.end_row) for step in steps), default=0)
+    return "uint8_t" if largest <= np.iinfo(np.uint8).max else "uint16_t"
+
+
+def _step_rows(steps: tuple[Step, ...]) -> tuple[str, ...]:
+    texts = [f"{{{step.op}, {step.first_row}, {step.end_row}}}" for step in steps]
+    return tuple(
+        ", ".join(texts[at : at + _STEPS_PER_LINE]) for at in range(0, len(texts), _STEPS_PER_LINE)
+    )
 
 
 def _initialiser(field: Field, layer: int) -> str:
@@ -208,14 +267,14 @@ def _rows_view(symbol: str, c_type: str, values: Array, comment: str) -> ArrayVi
     )
 
 
-def _tensor_view(tensor: Tensor, offset: int) -> TensorView:
+def _tensor_view(tensor: Tensor, place: Placement) -> TensorView:
     quant = tensor.quant
     scale = 1.0 if quant is None else quant.scale[0]
     text = f"{np.float32(scale):.9g}"
     return TensorView(
         name=comment_text(tensor.name),
         comment=f"{tensor.dtype} {_shape(tensor)}",
-        offset_bytes=offset,
+        offset_bytes=place.offset_bytes,
         size_bytes=tensor.size_bytes,
         dtype=_DTYPE_CONSTANTS[tensor.dtype],
         scale=(text if "." in text or "e" in text else f"{text}.0") + "f",

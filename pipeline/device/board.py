@@ -15,6 +15,8 @@ _TEXT_KEYS = ("description", "mcu", "core", "clock")
 # TOML has no null: a number that means nothing for a board is left out of its file.
 _NUMBER_KEYS = ("clock_hz", "flash_bytes", "ram_bytes", "instructions_per_tick")
 _LIST_KEYS = ("emulators",)
+# False where they are left out.
+_FLAG_KEYS = ("dsp",)
 _REQUIRED_KEYS = _TEXT_KEYS + _LIST_KEYS
 
 
@@ -52,7 +54,7 @@ def load_board(name: str) -> Board:
 
 
 def _parse_board(name: str, facts: Mapping[str, object], path: Path) -> Board:
-    known = _TEXT_KEYS + _NUMBER_KEYS + _LIST_KEYS
+    known = _TEXT_KEYS + _NUMBER_KEYS + _LIST_KEYS + _FLAG_KEYS
     for key in facts:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
@@ -77,6 +79,7 @@ def _parse_board(name: str, facts: Mapping[str, object], path: Path) -> Board:
         description=_text(facts, "description", path),
         mcu=_text(facts, "mcu", path),
         core=_text(facts, "core", path),
+        dsp=_flag(facts, "dsp", path),
         clock_hz=_number(facts, "clock_hz", path),
         flash_bytes=_number(facts, "flash_bytes", path),
         ram_bytes=_number(facts, "ram_bytes", path),
@@ -99,6 +102,13 @@ def _number(facts: Mapping[str, object], key: str, path: Path) -> int | None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
         raise ConfigError(f"{path}: '{key}' must be a positive whole number. Received: {value!r}.")
+    return value
+
+
+def _flag(facts: Mapping[str, object], key: str, path: Path) -> bool:
+    value = facts.get(key, False)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{path}: '{key}' must be true or false. Received: {value!r}.")
     return value
 
 

@@ -8,6 +8,7 @@ that mypy and ruff keep it true; no table refers to it. README.md has the other 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline.fixed_point import quantize_multiplier
@@ -21,6 +22,7 @@ from pipeline.ops.checks import (
     scale_of,
     zero_point_of,
 )
+from pipeline.ops.rows import RowWindow, num_rows, row_bytes
 from pipeline.records import Graph, Op
 
 
@@ -72,10 +74,19 @@ def macs(op: Op, graph: Graph) -> int:
     return 0
 
 
+# row_windows() says which rows of its inputs an output row is computed from, so that the plan can
+# compute an image a few rows at a time; None for an operator that has to see its inputs whole.
+def row_windows(op: Op, graph: Graph) -> Mapping[int, RowWindow]:
+    """Row by row; see `OpModule.row_windows`."""
+    return {op.inputs[0]: RowWindow()}
+
+
 # call() works everything out that a kernel needs: constants in the kernel's layout, fixed-point
 # factors, clamps. Templates only print, and kernels check nothing.
 #   - Take factors from fixed_point.py and say which function of TFLite they come from.
 #   - fields_of() checks that each number fits its C type; the names are the struct's.
+#   - `rows` are the rows that the kernel counts in each tensor, empty for a kernel that takes whole
+#     tensors; `in_place` says that the output may be the input's memory.
 #   - A constant array goes into `constants`, and a field ("pointer", "its name") points to it.
 def call(op: Op, graph: Graph) -> KernelCall:
     """leaky_relu_s8; see `OpModule.call`.
@@ -96,7 +107,7 @@ def call(op: Op, graph: Graph) -> KernelCall:
         params_type="leaky_relu_params",
         fields=fields_of(
             label,
-            size=("uint32_t", x.num_elements),
+            row_bytes=("int32_t", row_bytes(x)),
             positive_multiplier=("int32_t", positive.multiplier),
             positive_shift=("int8_t", positive.shift),
             negative_multiplier=("int32_t", negative.multiplier),
@@ -106,4 +117,6 @@ def call(op: Op, graph: Graph) -> KernelCall:
         ),
         constants=(),
         tensors=(op.inputs[0], op.outputs[0]),
+        rows=(num_rows(x), num_rows(output)),
+        in_place=True,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +21,7 @@ from pipeline.ops.checks import (
     scale_of,
     zero_point_of,
 )
+from pipeline.ops.rows import ONE_ROW, RowWindow, is_image, num_rows, row_bytes
 from pipeline.records import Graph, Op, Tensor
 
 # Headroom of the reference (kernels/add.cc, left_shift); the kernel has the same.
@@ -27,11 +30,11 @@ _LEFT_SHIFT = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddAttrs:
-    """Attributes of ADD: shapes brought to four axes, equal ones merged."""
+    """Attributes of ADD: shapes brought to four axes, equal ones merged within a row."""
 
     shape: tuple[int, ...]
-    a_stride: tuple[int, ...]
-    b_stride: tuple[int, ...]
+    a_shape: tuple[int, ...]
+    b_shape: tuple[int, ...]
     activation: int
 
 
@@ -56,7 +59,7 @@ def parse(raw: RawOp) -> AddAttrs:
     a_shape: tuple[int, ...]
     b_shape: tuple[int, ...]
     if a.shape == b.shape:
-        a_shape = b_shape = (1, 1, 1, output.num_elements)
+        a_shape = b_shape = (1, num_rows(output), 1, row_bytes(output))
     else:
         require(
             len(output.shape) <= 4,
@@ -69,8 +72,8 @@ def parse(raw: RawOp) -> AddAttrs:
     activation = raw.options_as(tflite.AddOptions).FusedActivationFunction()
     return AddAttrs(
         shape=tuple(np.broadcast_shapes(a_shape, b_shape)),
-        a_stride=_strides(a_shape),
-        b_stride=_strides(b_shape),
+        a_shape=a_shape,
+        b_shape=b_shape,
         activation=require_activation(raw, activation),
     )
 
@@ -80,14 +83,27 @@ def _four_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Elements from one index to the next along each axis; 0 where the axis is broadcast."""
-    steps = [int(np.prod(shape[axis + 1 :], dtype=np.int64)) for axis in range(len(shape))]
+    """From one index to the next along each axis, 0 where it is broadcast; see add_s8.h."""
+    steps = (shape[1], 1, shape[3], 1)
     return tuple(step if size > 1 else 0 for step, size in zip(steps, shape, strict=True))
 
 
 def macs(op: Op, graph: Graph) -> int:
     """An addition is no multiply-accumulate."""
     return 0
+
+
+def row_windows(op: Op, graph: Graph) -> Mapping[int, RowWindow] | None:
+    """See `OpModule.row_windows`."""
+    output = graph.tensors[op.outputs[0]]
+    if not is_image(output):
+        return None
+    operands = [graph.tensors[index] for index in op.inputs]
+    return {
+        operand.index: RowWindow() if num_rows(operand) == num_rows(output) else ONE_ROW
+        for operand in operands
+        if operand.constant is None
+    }
 
 
 def call(op: Op, graph: Graph) -> KernelCall:
@@ -104,9 +120,9 @@ def call(op: Op, graph: Graph) -> KernelCall:
     lowest, highest = activation_range(attrs.activation, output)
     fields = fields_of(
         label,
-        a=("struct", _operand(a, attrs.a_stride, twice_largest, label)),
-        b=("struct", _operand(b, attrs.b_stride, twice_largest, label)),
-        shape=("uint32_t", attrs.shape),
+        a=("struct", _operand(a, attrs.a_shape, twice_largest, label)),
+        b=("struct", _operand(b, attrs.b_shape, twice_largest, label)),
+        shape=("int32_t", attrs.shape),
         output_offset=("int16_t", zero_point_of(output)),
         output_shift=("int8_t", to_output.shift),
         output_multiplier=("int32_t", to_output.multiplier),
@@ -120,16 +136,19 @@ def call(op: Op, graph: Graph) -> KernelCall:
         fields=fields,
         constants=(),
         tensors=(*op.inputs, op.outputs[0]),
+        rows=tuple(math.prod(shape[:2]) for shape in (attrs.a_shape, attrs.b_shape, attrs.shape)),
+        in_place=True,
     )
 
 
 def _operand(
-    tensor: Tensor, stride: tuple[int, ...], twice_largest: float, label: str
+    tensor: Tensor, shape: tuple[int, ...], twice_largest: float, label: str
 ) -> tuple[Field, ...]:
     requant = quantize_multiplier(scale_of(tensor) / twice_largest)
     return (
         field_of("offset", "int16_t", -zero_point_of(tensor), label),
         field_of("shift", "int8_t", requant.shift, label),
         field_of("multiplier", "int32_t", requant.multiplier, label),
-        field_of("stride", "uint32_t", stride, label),
+        field_of("stride", "int32_t", _strides(shape), label),
+        field_of("row_bytes", "int32_t", math.prod(shape[2:]), label),
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pipeline.ops.base import KernelCall, RawOp
-from pipeline.ops.pool_2d import Pool2DAttrs, parse_pool, pool_call
+from pipeline.ops.pool_2d import Pool2DAttrs, parse_pool, pool_call, pool_row_windows
+from pipeline.ops.rows import RowWindow
 from pipeline.records import Graph, Op
 
 
@@ -15,6 +18,11 @@ def parse(raw: RawOp) -> Pool2DAttrs:
 def macs(op: Op, graph: Graph) -> int:
     """Pooling multiplies nothing."""
     return 0
+
+
+def row_windows(op: Op, graph: Graph) -> Mapping[int, RowWindow]:
+    """See `OpModule.row_windows`."""
+    return pool_row_windows(op)
 
 
 def call(op: Op, graph: Graph) -> KernelCall:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from pipeline.errors import UnsupportedModelError
+from pipeline.ops.rows import RowWindow
 from pipeline.records import Array, Graph, Op, OpKind, Tensor
 
 # C types of parameters and constants, with the NumPy type that has the same range.
@@ -102,6 +103,13 @@ class KernelCall:
         fields: the struct's contents.
         constants: arrays that fields refer to by name.
         tensors: tensor indices passed after the parameters, in order; inputs, then outputs.
+        rows: for a kernel that computes a range of rows, how many rows it counts in each of
+            `tensors`: they are passed as rings of rows (firmware/lib/kernels/rows.h), and the
+            range after them. Empty for a kernel that takes whole tensors as plain pointers.
+        scratch_bytes: memory that the kernel may overwrite during a call, passed last, aligned
+            to TENSOR_ALIGNMENT_BYTES; 0 for a kernel without that argument.
+        in_place: whether the kernel reads each element before it writes it, so that the output
+            may be an input of the same size.
     """
 
     function: str
@@ -110,6 +118,9 @@ class KernelCall:
     fields: tuple[Field, ...]
     constants: tuple[Constant, ...]
     tensors: tuple[int, ...]
+    rows: tuple[int, ...] = ()
+    scratch_bytes: int = 0
+    in_place: bool = False
 
 
 class OpModule(Protocol):
@@ -125,8 +136,21 @@ class OpModule(Protocol):
     def macs(self, op: Op, graph: Graph) -> int:
         """Multiply-accumulates of one inference."""
 
+    def row_windows(self, op: Op, graph: Graph) -> Mapping[int, RowWindow] | None:
+        """For each computed input, the rows of it that an output row reads.
+
+        None where the operator has to see its inputs whole, whatever its kernel.
+        """
+
     def call(self, op: Op, graph: Graph) -> KernelCall:
-        """The kernel call of the aot engine."""
+        """The call of the portable kernel."""
+
+
+class DspModule(Protocol):
+    """The function of a file in ops/dsp."""
+
+    def call(self, op: Op, graph: Graph) -> KernelCall | None:
+        """The call of a DSP kernel, or None where no DSP kernel fits the layer."""
 
 
 def field_of(name: str, c_type: str, value: FieldValue, label: str) -> Field:

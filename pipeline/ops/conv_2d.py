@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pipeline.ops.base import KernelCall, RawOp
 from pipeline.ops.checks import constant_of, input_of, require
 from pipeline.ops.convolution import (
     ConvolutionAttrs,
     convolution_attrs,
     convolution_call,
+    convolution_row_windows,
     require_tensors,
 )
 from pipeline.ops.filters import convolution_constants
+from pipeline.ops.rows import RowWindow
 from pipeline.records import Graph, Op
 
 
@@ -41,6 +45,11 @@ def macs(op: Op, graph: Graph) -> int:
     """Output elements times taps times channels of a group; padding counts."""
     _, taps_h, taps_w, depth = graph.tensors[op.inputs[1]].shape
     return graph.tensors[op.outputs[0]].num_elements * taps_h * taps_w * depth
+
+
+def row_windows(op: Op, graph: Graph) -> Mapping[int, RowWindow]:
+    """See `OpModule.row_windows`."""
+    return convolution_row_windows(op)
 
 
 def call(op: Op, graph: Graph) -> KernelCall:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipeline.ops.checks import (
     zero_point_of,
 )
 from pipeline.ops.filters import require_filter
+from pipeline.ops.rows import RowWindow, num_rows
 from pipeline.ops.window import Window, window_of
 from pipeline.records import Array, Graph, Op
 
@@ -92,6 +94,11 @@ def attrs_of(op: Op) -> ConvolutionAttrs:
     return op.attrs
 
 
+def convolution_row_windows(op: Op) -> Mapping[int, RowWindow]:
+    """See `OpModule.row_windows`."""
+    return {op.inputs[0]: attrs_of(op).window.rows}
+
+
 def convolution_call(op: Op, graph: Graph, constants: tuple[Constant, ...]) -> KernelCall:
     """The call of conv_2d_s8; its filter is [out, height, width, in / groups]."""
     return KernelCall(
@@ -101,7 +108,13 @@ def convolution_call(op: Op, graph: Graph, constants: tuple[Constant, ...]) -> K
         fields=params_fields(op, graph, "filter_ohwi", groups=("uint16_t", attrs_of(op).groups)),
         constants=constants,
         tensors=(op.inputs[0], op.outputs[0]),
+        rows=image_rows(op, graph),
     )
+
+
+def image_rows(op: Op, graph: Graph) -> tuple[int, int]:
+    """`KernelCall.rows` of a kernel from one image to another."""
+    return num_rows(graph.tensors[op.inputs[0]]), num_rows(graph.tensors[op.outputs[0]])
 
 
 def params_fields(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from pipeline.ops.base import KernelCall, RawOp
@@ -11,10 +13,13 @@ from pipeline.ops.convolution import (
     as_contiguous,
     convolution_attrs,
     convolution_call,
+    convolution_row_windows,
+    image_rows,
     params_fields,
     require_tensors,
 )
 from pipeline.ops.filters import convolution_constants
+from pipeline.ops.rows import RowWindow
 from pipeline.records import Graph, Op
 
 
@@ -50,6 +55,11 @@ def macs(op: Op, graph: Graph) -> int:
     return graph.tensors[op.outputs[0]].num_elements * taps_h * taps_w
 
 
+def row_windows(op: Op, graph: Graph) -> Mapping[int, RowWindow]:
+    """See `OpModule.row_windows`."""
+    return convolution_row_windows(op)
+
+
 def call(op: Op, graph: Graph) -> KernelCall:
     """depthwise_conv_2d_s8, or conv_2d_s8 for one input channel; see `OpModule.call`.
 
@@ -77,4 +87,5 @@ def call(op: Op, graph: Graph) -> KernelCall:
             op, graph, filter_1hwc, by_channel, "[height, width, channels]"
         ),
         tensors=(op.inputs[0], op.outputs[0]),
+        rows=image_rows(op, graph),
     )

@@ -79,6 +79,10 @@ def macs(op: Op, graph: Graph) -> int:
     return attrs.rows * graph.tensors[op.inputs[1]].num_elements
 
 
+def row_windows(op: Op, graph: Graph) -> None:
+    """The kernel takes whole tensors; see `OpModule.row_windows`."""
+
+
 def call(op: Op, graph: Graph) -> KernelCall:
     """fully_connected_s8, or fully_connected_double_s8; see `OpModule.call`.
 

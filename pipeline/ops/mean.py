@@ -78,6 +78,10 @@ def macs(op: Op, graph: Graph) -> int:
     return 0
 
 
+def row_windows(op: Op, graph: Graph) -> None:
+    """The kernel takes whole tensors; see `OpModule.row_windows`."""
+
+
 def call(op: Op, graph: Graph) -> KernelCall:
     """mean_s8; see `OpModule.call`."""
     attrs = op.attrs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +18,7 @@ from pipeline.ops.checks import (
     require_same_quant,
     zero_point_of,
 )
+from pipeline.ops.rows import RowWindow, is_image
 from pipeline.records import Graph, Op
 
 
@@ -66,10 +69,22 @@ def macs(op: Op, graph: Graph) -> int:
     return 0
 
 
+def row_windows(op: Op, graph: Graph) -> Mapping[int, RowWindow] | None:
+    """See `OpModule.row_windows`."""
+    attrs = op.attrs
+    assert isinstance(attrs, PadAttrs)
+    if not is_image(graph.tensors[op.inputs[0]]) or not is_image(graph.tensors[op.outputs[0]]):
+        return None
+    return {op.inputs[0]: RowWindow(pad=attrs.before[1])}
+
+
 def call(op: Op, graph: Graph) -> KernelCall:
     """pad_s8; see `OpModule.call`."""
     attrs = op.attrs
     assert isinstance(attrs, PadAttrs)
+    output_shape = [
+        sum(sizes) for sizes in zip(attrs.before, attrs.input_shape, attrs.after, strict=True)
+    ]
     return KernelCall(
         function="pad_s8",
         header="pad_s8.h",
@@ -83,4 +98,5 @@ def call(op: Op, graph: Graph) -> KernelCall:
         ),
         constants=(),
         tensors=(op.inputs[0], op.outputs[0]),
+        rows=(math.prod(attrs.input_shape[:2]), math.prod(output_shape[:2])),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline.ops.base import KernelCall, RawOp, fields_of, label_of
@@ -16,6 +17,7 @@ from pipeline.ops.checks import (
     require_rank,
     require_same_quant,
 )
+from pipeline.ops.rows import RowWindow, num_rows
 from pipeline.ops.window import Window, window_of
 from pipeline.records import Graph, Op
 
@@ -62,6 +64,12 @@ def parse_pool(raw: RawOp) -> Pool2DAttrs:
     )
 
 
+def pool_row_windows(op: Op) -> Mapping[int, RowWindow]:
+    """See `OpModule.row_windows`."""
+    assert isinstance(op.attrs, Pool2DAttrs)
+    return {op.inputs[0]: op.attrs.window.rows}
+
+
 def pool_call(op: Op, graph: Graph, function: str) -> KernelCall:
     """The call of a pooling kernel."""
     attrs = op.attrs
@@ -91,4 +99,5 @@ def pool_call(op: Op, graph: Graph, function: str) -> KernelCall:
         ),
         constants=(),
         tensors=(op.inputs[0], op.outputs[0]),
+        rows=(num_rows(x), num_rows(output)),
     )

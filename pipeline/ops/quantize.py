@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +17,7 @@ from pipeline.ops.checks import (
     scale_of,
     zero_point_of,
 )
+from pipeline.ops.rows import RowWindow, num_rows
 from pipeline.records import Graph, Op, Tensor
 
 
@@ -50,12 +53,19 @@ def macs(op: Op, graph: Graph) -> int:
     return 0
 
 
+def row_windows(op: Op, graph: Graph) -> Mapping[int, RowWindow] | None:
+    """See `OpModule.row_windows`."""
+    same = graph.tensors[op.inputs[0]].shape == graph.tensors[op.outputs[0]].shape
+    return {op.inputs[0]: RowWindow()} if same else None
+
+
 def call(op: Op, graph: Graph) -> KernelCall:
     """flip_sign_8 where that is all, else lookup_8; see `OpModule.call`."""
     x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
     check_scaled_range(label_of(op), 255, scale_of(x) / scale_of(output))
     table = requantization_table(x, output)
-    size = fields_of(label_of(op), size=("uint32_t", x.num_elements))
+    rows = num_rows(x) if x.shape == output.shape else 1
+    size = fields_of(label_of(op), row_bytes=("int32_t", x.num_elements // rows))
     tensors = (op.inputs[0], op.outputs[0])
     if np.array_equal(table, np.arange(256) ^ 0x80):
         return KernelCall(
@@ -65,6 +75,8 @@ def call(op: Op, graph: Graph) -> KernelCall:
             fields=size,
             constants=(),
             tensors=tensors,
+            rows=(rows, rows),
+            in_place=True,
         )
     return KernelCall(
         function="lookup_8",
@@ -73,6 +85,8 @@ def call(op: Op, graph: Graph) -> KernelCall:
         fields=(*fields_of(label_of(op), table=("pointer", "table")), *size),
         constants=(Constant(name="table", c_type="uint8_t", values=table),),
         tensors=tensors,
+        rows=(rows, rows),
+        in_place=True,
     )
 
 

@@ -76,6 +76,10 @@ def macs(op: Op, graph: Graph) -> int:
     return 0
 
 
+def row_windows(op: Op, graph: Graph) -> None:
+    """The kernel takes whole tensors; see `OpModule.row_windows`."""
+
+
 def call(op: Op, graph: Graph) -> KernelCall:
     """softmax_s8; see `OpModule.call`.
 
@@ -107,4 +111,5 @@ def call(op: Op, graph: Graph) -> KernelCall:
         ),
         constants=(),
         tensors=(op.inputs[0], op.outputs[0]),
+        in_place=True,
     )

@@ -20,8 +20,9 @@ from pipeline.ops import (
     softmax,
     strided_slice,
 )
-from pipeline.ops.base import KernelCall, OpModule, RawOp
-from pipeline.records import Array, Graph, Op, OpKind
+from pipeline.ops.base import DspModule, KernelCall, OpModule, RawOp
+from pipeline.ops.rows import RowWindow, num_rows
+from pipeline.records import Array, Graph, KernelTarget, Op, OpKind
 
 # Operators that become a kernel call.
 KERNEL_OPS: Mapping[OpKind, OpModule] = {
@@ -44,9 +45,8 @@ FOLDED_OPS: Mapping[OpKind, Callable[[RawOp], Array]] = {
     OpKind.STRIDED_SLICE: strided_slice.fold,
 }
 
-# Kernels that read each element before they write it: output and input may share a buffer
-# if they have the same size.
-IN_PLACE_OPS = frozenset({OpKind.ADD, OpKind.QUANTIZE, OpKind.SOFTMAX})
+# Operators with kernels for KernelTarget.DSP beside the portable ones.
+DSP_OPS: Mapping[OpKind, DspModule] = {}
 
 
 def parse_op(raw: RawOp) -> object:
@@ -62,6 +62,50 @@ def macs_of(op: Op, graph: Graph) -> int:
     return 0 if op.kind is OpKind.RESHAPE else KERNEL_OPS[op.kind].macs(op, graph)
 
 
-def kernel_call(op: Op, graph: Graph) -> KernelCall | None:
-    """The kernel call of an operator, or None where there is nothing to do."""
-    return None if op.kind is OpKind.RESHAPE else KERNEL_OPS[op.kind].call(op, graph)
+def row_windows(op: Op, graph: Graph) -> Mapping[int, RowWindow] | None:
+    """For each computed input, the rows of it that an output row reads; None for all of it."""
+    return None if op.kind is OpKind.RESHAPE else KERNEL_OPS[op.kind].row_windows(op, graph)
+
+
+def rows_read(op: Op, graph: Graph, first_row: int, end_row: int) -> Mapping[int, range]:
+    """Rows of each computed input that rows first_row to end_row - 1 of the output need.
+
+    Args:
+        op: the operator.
+        graph: its graph.
+        first_row, end_row: rows of the output; meaningless where the inputs are read whole.
+    """
+    computed = {index for index in op.inputs if index >= 0} - {
+        tensor.index for tensor in graph.tensors if tensor.constant is not None
+    }
+    windows = row_windows(op, graph)
+    heights = {index: num_rows(graph.tensors[index]) for index in sorted(computed)}
+    if windows is None:
+        return {index: range(height) for index, height in heights.items()}
+    return {
+        index: windows[index].rows(first_row, end_row, height) for index, height in heights.items()
+    }
+
+
+def rows_written(op: Op, graph: Graph, first_row: int, end_row: int) -> Mapping[int, range]:
+    """Rows of each output that a step over rows first_row to end_row - 1 computes."""
+    if row_windows(op, graph) is None:
+        return {index: range(num_rows(graph.tensors[index])) for index in op.outputs}
+    return {index: range(first_row, end_row) for index in op.outputs}
+
+
+def kernel_call(op: Op, graph: Graph, target: KernelTarget) -> KernelCall | None:
+    """The kernel call of an operator, or None where there is nothing to do.
+
+    Args:
+        op: the operator.
+        graph: its graph.
+        target: which kernels the core can run; where no special one fits, the portable is taken.
+    """
+    if op.kind is OpKind.RESHAPE:
+        return None
+    if target is KernelTarget.DSP and op.kind in DSP_OPS:
+        call = DSP_OPS[op.kind].call(op, graph)
+        if call is not None:
+            return call
+    return KERNEL_OPS[op.kind].call(op, graph)

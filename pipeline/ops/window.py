@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.ops.base import RawOp
 from pipeline.ops.checks import require
+from pipeline.ops.rows import RowWindow
 from pipeline.records import Tensor
 
 _SAME, _VALID = 0, 1
@@ -23,6 +24,15 @@ class Window:
     dilation_w: int
     pad_top: int
     pad_left: int
+
+    @property
+    def rows(self) -> RowWindow:
+        """The vertical part."""
+        return RowWindow(
+            stride=self.stride_h,
+            pad=self.pad_top,
+            reach=(self.filter_h - 1) * self.dilation_h + 1,
+        )
 
 
 def output_and_padding(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.ops.table import IN_PLACE_OPS
+from pipeline.ops.base import KernelCall
 from pipeline.records import ARENA_ALIGNMENT_BYTES, Graph, OpKind, Placement
 
 # Reorderings that are tried where the first orders leave a gap to the lower bound.
@@ -21,23 +21,29 @@ class Buffer:
         size_bytes: of the largest, a multiple of ARENA_ALIGNMENT_BYTES.
         first_op, last_op: positions in the execution order, both inclusive; -1 is before
             the first operator.
+        scratch_of: the operator whose scratch it is, instead of tensors.
     """
 
     tensors: tuple[int, ...]
     size_bytes: int
     first_op: int
     last_op: int
+    scratch_of: int | None = None
 
     def overlaps(self, other: Buffer) -> bool:
         """Whether both are alive at some point."""
         return self.first_op <= other.last_op and other.first_op <= self.last_op
 
 
-def buffers_of(graph: Graph) -> tuple[Buffer, ...]:
-    """Buffers of all computed tensors, with shared ones merged.
+def buffers_of(graph: Graph, calls: Sequence[KernelCall | None]) -> tuple[Buffer, ...]:
+    """Buffers of all computed tensors, with shared ones merged, and of the kernels' scratch.
 
-    A RESHAPE's output is its input. The output of an operator that may work in place takes
+    A RESHAPE's output is its input. The output of a kernel that may work in place takes
     over its input's buffer if nobody reads that input later.
+
+    Args:
+        graph: the model.
+        calls: of its operators.
     """
     first_op, last_op = _lifetimes(graph)
     owner: dict[int, int] = {}
@@ -46,14 +52,25 @@ def buffers_of(graph: Graph) -> tuple[Buffer, ...]:
         owner[index] = index
         members[index] = [index]
     for op in graph.ops:
-        source = _shared_input(graph, op.index, owner, members, last_op)
+        source = _shared_input(graph, op.index, calls, owner, members, last_op)
         for output in op.outputs:
             root = output if source is None else owner[source]
             owner[output] = root
             members.setdefault(root, []).append(output)
             if source is not None:
                 last_op[root] = max(last_op[root], last_op[output])
-    return tuple(
+    scratch = tuple(
+        Buffer(
+            tensors=(),
+            size_bytes=_aligned(call.scratch_bytes),
+            first_op=index,
+            last_op=index,
+            scratch_of=index,
+        )
+        for index, call in enumerate(calls)
+        if call is not None and call.scratch_bytes
+    )
+    return scratch + tuple(
         Buffer(
             tensors=tuple(tensors),
             size_bytes=_aligned(max(graph.tensors[index].size_bytes for index in tensors)),
@@ -82,6 +99,7 @@ def _lifetimes(graph: Graph) -> tuple[dict[int, int], dict[int, int]]:
 def _shared_input(
     graph: Graph,
     position: int,
+    calls: Sequence[KernelCall | None],
     owner: dict[int, int],
     members: dict[int, list[int]],
     last_op: dict[int, int],
@@ -90,7 +108,8 @@ def _shared_input(
     op = graph.ops[position]
     if op.kind is OpKind.RESHAPE:
         return op.inputs[0]
-    if op.kind not in IN_PLACE_OPS:
+    call = calls[position]
+    if call is None or not call.in_place:
         return None
     size = graph.tensors[op.outputs[0]].size_bytes
     graph_outputs = set(graph.outputs)
@@ -166,6 +185,7 @@ def _first_fit(order: Sequence[Buffer]) -> list[Placement]:
             size_bytes=buffer.size_bytes,
             first_op=buffer.first_op,
             last_op=buffer.last_op,
+            scratch_of=buffer.scratch_of,
         )
         for buffer, offset in placed
     ]

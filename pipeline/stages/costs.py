@@ -77,7 +77,7 @@ class DeployedCost:
         with tempfile.TemporaryDirectory(prefix="espalier-") as folder:
             path = Path(folder) / "candidate.tflite"
             path.write_bytes(convert_stand_in(model))
-            plan = plan_model(path)
+            plan = plan_model(path, self._board)
             if self.overhead is None:
                 self.overhead = self._measure(path, plan)
         self._known[shapes] = {

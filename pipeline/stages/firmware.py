@@ -101,7 +101,7 @@ class Stages:
         """
         from pipeline.report.memory import plan_report
 
-        plan = plan_model(tflite)
+        plan = plan_model(tflite, self.target.board)
         if name:
             plan = dataclasses.replace(plan, graph=dataclasses.replace(plan.graph, name=name))
         check_fits(plan, self.target.board)
@@ -109,7 +109,11 @@ class Stages:
         key = stage_key(
             "plan",
             inputs={"model": plan.graph.sha256},
-            config={"board": self.target.board.name, "name": plan.graph.name},
+            config={
+                "board": self.target.board.name,
+                "kernels": plan.target.value,
+                "name": plan.graph.name,
+            },
         )
         self.make("plan", key, lambda out: write_json(out / "plan.json", report))
         return plan
@@ -118,7 +122,12 @@ class Stages:
         """Generate the C of the model."""
         from pipeline.codegen.render import generate
 
-        config = {"engine": self.target.engine, "command": self.command, "name": plan.graph.name}
+        config = {
+            "engine": self.target.engine,
+            "kernels": plan.target.value,
+            "command": self.command,
+            "name": plan.graph.name,
+        }
         key = stage_key("generate", inputs={"model": plan.graph.sha256}, config=config)
 
         def write(out: Path) -> None:

@@ -16,7 +16,7 @@ _CODE = {
     "train": ("data", "model", "samples.py"),
     "prune": ("data", "model", "prune", "quantize", "ops", "plan", "samples.py", "stages"),
     "quantize": ("data", "model", "quantize", "reference.py", "samples.py"),
-    "plan": ("ops", "plan", "fixed_point.py"),
+    "plan": ("ops", "plan", "report", "fixed_point.py"),
     "generate": ("ops", "plan", "codegen", "fixed_point.py"),
     "build": ("build",),
     "measure": ("device", "measure", "reference.py", "report"),

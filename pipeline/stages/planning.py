@@ -7,12 +7,15 @@ from pathlib import Path
 
 from pipeline.errors import ConfigError, DoesNotFitError, UnsupportedModelError
 from pipeline.paths import firmware_path
-from pipeline.records import Board, DeployPlan
+from pipeline.records import Board, DeployPlan, KernelTarget
 
 
-def plan_model(tflite: Path) -> DeployPlan:
+def plan_model(tflite: Path, board: Board | None = None) -> DeployPlan:
     """Read and plan a .tflite.
 
+    Args:
+        tflite: the model.
+        board: on whose core it is to run; None is any core.
     Raises:
         UnsupportedModelError: it is no usable model.
         ConfigError: there is no such file.
@@ -24,12 +27,16 @@ def plan_model(tflite: Path) -> DeployPlan:
         received = "a folder" if tflite.is_dir() else "nothing of that name"
         raise ConfigError(f"{tflite}: expected a .tflite file. Received: {received}.")
     try:
-        return make_plan(read_graph(tflite))
+        return make_plan(read_graph(tflite), _kernels_of(board))
     except UnsupportedModelError as error:
         # Operators do not know in which file they stand.
         if str(tflite) in str(error):
             raise
         raise UnsupportedModelError(f"{tflite}: {error}") from error
+
+
+def _kernels_of(board: Board | None) -> KernelTarget:
+    return KernelTarget.DSP if board is not None and board.dsp else KernelTarget.PORTABLE
 
 
 def layer_macs(plan: DeployPlan) -> tuple[int, ...]:
@@ -58,13 +65,16 @@ def check_fits(plan: DeployPlan, board: Board) -> None:
             )
 
 
-def export_sources(tflite: Path, out: Path, *, command: str) -> tuple[str, ...]:
+def export_sources(
+    tflite: Path, out: Path, *, command: str, board: Board | None = None
+) -> tuple[str, ...]:
     """Write a model's C and the kernels, for use in any other project.
 
     Args:
         tflite: the model.
         out: a folder that is new or empty.
         command: what the head of the generated files says made them.
+        board: on whose core it is to run; None is any core.
     Returns:
         Names of the files in `out`, sorted.
     Raises:
@@ -73,7 +83,7 @@ def export_sources(tflite: Path, out: Path, *, command: str) -> tuple[str, ...]:
     """
     from pipeline.codegen.render import generate
 
-    plan = plan_model(tflite)
+    plan = plan_model(tflite, board)
     if out.exists() and any(out.iterdir()):
         raise ConfigError(f"--out {out}: expected a new or empty folder. Received: one with files.")
     try:
@@ -81,12 +91,10 @@ def export_sources(tflite: Path, out: Path, *, command: str) -> tuple[str, ...]:
     except OSError as error:
         raise ConfigError(f"--out {out}: cannot be made: {error}.") from error
     source = generate(plan, out, command=command)
-    kernels = sorted(
-        path for path in (firmware_path() / "lib" / "kernels").iterdir() if path.suffix in _C_FILES
-    )
+    root = firmware_path() / "lib" / "kernels"
+    folders = [root] if plan.target is KernelTarget.PORTABLE else [root, root / "dsp"]
+    kernels = [path.relative_to(root) for folder in folders for path in folder.glob("*.[ch]")]
     for path in kernels:
-        shutil.copy2(path, out / path.name)
-    return tuple(sorted([*source.files, *(path.name for path in kernels)]))
-
-
-_C_FILES = (".c", ".h")
+        (out / path).parent.mkdir(exist_ok=True)
+        shutil.copy2(root / path, out / path)
+    return tuple(sorted([*source.files, *map(Path.as_posix, kernels)]))

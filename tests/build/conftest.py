@@ -11,7 +11,7 @@ from pipeline.codegen.render import generate
 from pipeline.device.board import load_board
 from pipeline.plan.deploy import make_plan
 from pipeline.plan.graph import read_graph
-from pipeline.records import Board, SourceTree
+from pipeline.records import Board, KernelTarget, SourceTree
 from tests.one_op import fully_connected, single
 
 
@@ -32,7 +32,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> SourceTree:
     folder = tmp_path_factory.mktemp("model")
     path = folder / "dense.tflite"
     path.write_bytes(single(fully_connected, (1, 64), (1 / 128, 0), outputs=10))
-    return generate(make_plan(read_graph(path)), folder / "generate", command="espalier generate")
+    return generate(
+        make_plan(read_graph(path), KernelTarget.PORTABLE),
+        folder / "generate",
+        command="espalier generate",
+    )
 
 
 @pytest.fixture(params=["gcc", "zig"])

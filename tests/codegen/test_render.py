@@ -12,7 +12,7 @@ import pytest
 from pipeline.codegen.render import generate
 from pipeline.plan.deploy import make_plan
 from pipeline.plan.graph import parse_graph
-from pipeline.records import SourceTree
+from pipeline.records import KernelTarget, SourceTree
 from tests import one_op
 from tests.compiled import HostCompiler
 from tests.exact import ReferenceTensors, assert_exact, samples
@@ -42,7 +42,9 @@ ODD_TEXTS = [
 
 
 def generated(data: bytes, out: Path, *, name: str = "model", command: str = "test") -> SourceTree:
-    return generate(make_plan(parse_graph(data, name, name)), out, command=command)
+    return generate(
+        make_plan(parse_graph(data, name, name), KernelTarget.PORTABLE), out, command=command
+    )
 
 
 @pytest.mark.parametrize("build", SMALL_MODELS.values(), ids=SMALL_MODELS)

@@ -267,6 +267,7 @@ BOARD = Board(
     description="a board of few bytes",
     mcu="none",
     core="none",
+    dsp=False,
     clock_hz=1,
     flash_bytes=8000,
     ram_bytes=9000,

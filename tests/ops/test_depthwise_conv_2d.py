@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pipeline.errors import UnsupportedModelError
 from pipeline.ops.table import kernel_call
 from pipeline.plan.graph import parse_graph
+from pipeline.records import KernelTarget
 from tests import one_op
 from tests.compiled import HostCompiler
 from tests.exact import assert_exact, assert_sane, samples
@@ -134,7 +135,7 @@ def test_any_geometry(data: st.DataObject, compiler: HostCompiler) -> None:
 
 def test_one_input_channel_uses_the_convolution_kernel() -> None:
     graph = parse_graph(model_of("one_channel_multiplier_8"), "m", "m")
-    call = kernel_call(graph.ops[0], graph)
+    call = kernel_call(graph.ops[0], graph, KernelTarget.PORTABLE)
     assert call is not None
     assert call.function == "conv_2d_s8"
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline.errors import UnsupportedModelError
 from pipeline.ops.table import kernel_call
 from pipeline.plan.graph import parse_graph
+from pipeline.records import KernelTarget
 from tests import one_op
 from tests.compiled import HostCompiler
 from tests.exact import assert_exact, assert_sane
@@ -61,7 +62,7 @@ def test_stays_in_its_tensors(case: str, compiler: HostCompiler) -> None:
 )
 def test_kernel(case: str, kernel: str) -> None:
     graph = parse_graph(model_of(*CASES[case]), "m", "m")
-    call = kernel_call(graph.ops[0], graph)
+    call = kernel_call(graph.ops[0], graph, KernelTarget.PORTABLE)
     assert call is not None
     assert call.function == kernel
 

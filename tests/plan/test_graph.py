@@ -11,7 +11,7 @@ import pytest
 from pipeline.errors import ConfigError, PipelineError, UnsupportedModelError
 from pipeline.plan.deploy import make_plan
 from pipeline.plan.graph import parse_graph, read_graph
-from pipeline.records import OpKind
+from pipeline.records import KernelTarget, OpKind
 from tests import one_op
 from tests.compiled import HostCompiler
 from tests.exact import assert_exact, assert_sane, samples
@@ -23,7 +23,7 @@ small_models = pytest.mark.parametrize("build", SMALL_MODELS.values(), ids=SMALL
 
 def refusal(data: bytes) -> str:
     with pytest.raises(UnsupportedModelError) as caught:
-        make_plan(parse_graph(data, "model", "model.tflite"))
+        make_plan(parse_graph(data, "model", "model.tflite"), KernelTarget.PORTABLE)
     return str(caught.value)
 
 
@@ -288,7 +288,7 @@ def _plans_or_is_refused(data: bytes) -> bool:
     """Whether the file still plans; anything but a PipelineError fails the test."""
     problem = ""
     try:
-        plan = make_plan(parse_graph(data, "model", "model.tflite"))
+        plan = make_plan(parse_graph(data, "model", "model.tflite"), KernelTarget.PORTABLE)
     except PipelineError as error:
         problem = str(error)
     if problem:

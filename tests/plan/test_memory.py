@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.ops.table import kernel_call
 from pipeline.plan.deploy import make_plan
 from pipeline.plan.graph import parse_graph, read_graph
 from pipeline.plan.memory import (
@@ -16,7 +17,7 @@ from pipeline.plan.memory import (
     lower_bound_bytes,
     place,
 )
-from pipeline.records import ARENA_ALIGNMENT_BYTES, DeployPlan, Graph
+from pipeline.records import ARENA_ALIGNMENT_BYTES, DeployPlan, Graph, KernelTarget
 from tests import one_op
 from tests.compiled import HostCompiler
 from tests.exact import assert_exact, assert_sane
@@ -71,14 +72,14 @@ def test_lower_bound_is_the_largest_live_set(buffers: list[Buffer]) -> None:
 
 @pytest.mark.parametrize("name", REFERENCE_MODELS)
 def test_reference_models_meet_the_lower_bound(name: str) -> None:
-    plan = make_plan(read_graph(shared_path(f"models/{name}.tflite")))
+    plan = make_plan(read_graph(shared_path(f"models/{name}.tflite")), KernelTarget.PORTABLE)
     assert plan.arena_bytes == plan.lower_bound_bytes
 
 
 @pytest.mark.parametrize("seed", range(25))
 def test_branches_are_never_clobbered(seed: int, compiler: HostCompiler) -> None:
     graph = assert_exact(branching_network(seed), compiler)
-    _assert_disjoint(make_plan(graph))
+    _assert_disjoint(make_plan(graph, KernelTarget.PORTABLE))
 
 
 @pytest.mark.parametrize("seed", range(100, 104))
@@ -99,7 +100,8 @@ def shared(graph: Graph, *names: str) -> bool:
     """Whether the tensors of these names lie in one buffer."""
     indices = {t.index for t in graph.tensors if t.name in names}
     assert len(indices) == len(names)
-    return any(indices <= set(buffer.tensors) for buffer in buffers_of(graph))
+    calls = [kernel_call(op, graph, KernelTarget.PORTABLE) for op in graph.ops]
+    return any(indices <= set(buffer.tensors) for buffer in buffers_of(graph, calls))
 
 
 def two_adds(*, read_later: bool) -> bytes:
@@ -167,4 +169,4 @@ def test_unread_input_has_its_place(compiler: HostCompiler) -> None:
     x = builder.tensor("x", (1, 32), scale=0.1)
     y = one_op.fully_connected(builder, rng, x, outputs=3)
     graph = assert_exact(builder.build([unread, x], [y]), compiler)
-    _assert_disjoint(make_plan(graph))
+    _assert_disjoint(make_plan(graph, KernelTarget.PORTABLE))

@@ -10,11 +10,13 @@ from pipeline.records import (
     FirmwareSize,
     Graph,
     InputSet,
+    KernelTarget,
     Measurement,
     Op,
     OpKind,
     Placement,
     QuantParams,
+    Step,
     Tensor,
 )
 from tests.shared import REPOSITORY
@@ -63,6 +65,8 @@ def plan() -> DeployPlan:
     )
     return DeployPlan(
         graph=graph,
+        target=KernelTarget.PORTABLE,
+        steps=(Step(op=0, first_row=0, end_row=1), Step(op=1, first_row=0, end_row=1)),
         placements=places,
         arena_bytes=40,
         lower_bound_bytes=32,

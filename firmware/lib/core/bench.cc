@@ -43,11 +43,14 @@ const char *Bench::time_layers(uint32_t ticks[kMaxLayers]) {
   if (layers > kMaxLayers) return "more than 256 layers cannot be timed one by one";
   const char *reason = prepare();
   if (reason != nullptr) return reason;
-  for (unsigned layer = 0; layer < layers; ++layer) {
+  memset(ticks, 0, layers * sizeof ticks[0]);
+  for (unsigned step = 0; step < engine_info()->num_steps; ++step) {
+    unsigned layer = 0;
     const uint64_t begin = port_ticks_at_edge();
-    const enum engine_status status = engine_invoke_layer(layer);
-    ticks[layer] = static_cast<uint32_t>(port_ticks() - begin);
+    const enum engine_status status = engine_invoke_step(step, &layer);
+    const uint64_t end = port_ticks();
     if (status != ENGINE_OK) return describe(status);
+    ticks[layer] += static_cast<uint32_t>(end - begin);
   }
   has_results_ = true;
   return nullptr;

@@ -1,7 +1,8 @@
 // The boundary between the firmware and an inference engine: one implementation is linked in.
 //
-// An engine runs a model as a sequence of layers. Between engine_input and the last layer the
-// memory of an input may be reused, so inputs have to be written again before every inference.
+// An engine runs a model as a sequence of steps, each of them a layer or a part of one. Between
+// engine_input and the last step the memory of an input may be reused, so inputs have to be written
+// again before every inference.
 #ifndef ESPALIER_CORE_ENGINE_H_
 #define ESPALIER_CORE_ENGINE_H_
 
@@ -57,6 +58,7 @@ struct engine_info {
   uint16_t num_inputs;
   uint16_t num_outputs;
   uint16_t num_layers;
+  uint16_t num_steps;
 };
 
 enum engine_status engine_init(void);
@@ -64,13 +66,14 @@ enum engine_status engine_init(void);
 // Where input `index` has to be written: raw bytes of the tensor, NHWC, in the model's dtype.
 enum engine_status engine_input(unsigned index, struct engine_buffer *buffer);
 
-// Runs one layer; layers must run in order, 0 to num_layers - 1, after the inputs were written.
-enum engine_status engine_invoke_layer(unsigned layer);
+// Runs one step and says of which layer, 0 to num_layers - 1, it is a part. Steps must run in
+// order, 0 to num_steps - 1, after the inputs were written.
+enum engine_status engine_invoke_step(unsigned step, unsigned *layer);
 
-// Runs all layers in order.
+// Runs all steps in order.
 enum engine_status engine_invoke(void);
 
-// Where output `index` lies after the last layer; it stays there until inputs are written again.
+// Where output `index` lies after the last step; it stays there until inputs are written again.
 enum engine_status engine_output(unsigned index, struct engine_buffer *buffer);
 
 // A static buffer that holds all inputs, one after the other in their order. Only the engine

@@ -17,6 +17,7 @@ static const struct engine_info kInfo = {
     .num_inputs = MODEL_NUM_INPUTS,
     .num_outputs = MODEL_NUM_OUTPUTS,
     .num_layers = MODEL_NUM_LAYERS,
+    .num_steps = MODEL_NUM_STEPS,
 };
 
 static enum engine_status describe(const struct model_tensor *tensors, unsigned count,
@@ -43,11 +44,13 @@ enum engine_status engine_output(unsigned index, struct engine_buffer *buffer) {
   return describe(model_outputs, MODEL_NUM_OUTPUTS, index, buffer);
 }
 
-enum engine_status engine_invoke_layer(unsigned layer) {
-  if (layer >= MODEL_NUM_LAYERS) {
+enum engine_status engine_invoke_step(unsigned step, unsigned *layer) {
+  if (step >= MODEL_NUM_STEPS) {
     return ENGINE_BAD_INDEX;
   }
-  model_run_layer(arena, layer);
+  const struct model_step *part = &model_steps[step];
+  *layer = part->layer;
+  model_run_layer(arena, part->layer, part->first_row, part->end_row);
   return ENGINE_OK;
 }
 

@@ -45,9 +45,10 @@ enum engine_status engine_output(unsigned index, struct engine_buffer *buffer) {
 
 struct engine_staging engine_staging(void) { return (struct engine_staging){staging, kSize}; }
 
-enum engine_status engine_invoke_layer(unsigned layer) {
+enum engine_status engine_invoke_step(unsigned step, unsigned *layer) {
   if (!ready) return ENGINE_NOT_READY;
-  switch (layer) {
+  *layer = step;
+  switch (step) {
     case 0:  // reverses
       for (int i = 0; i < kSize; ++i) output[i] = input[kSize - 1 - i];
       return ENGINE_OK;
@@ -66,8 +67,9 @@ enum engine_status engine_invoke_layer(unsigned layer) {
 }
 
 enum engine_status engine_invoke(void) {
-  for (unsigned layer = 0; layer < kLayers; ++layer) {
-    const enum engine_status status = engine_invoke_layer(layer);
+  for (unsigned step = 0; step < kLayers; ++step) {
+    unsigned layer;
+    const enum engine_status status = engine_invoke_step(step, &layer);
     if (status != ENGINE_OK) return status;
   }
   return ENGINE_OK;
@@ -82,6 +84,7 @@ const struct engine_info *engine_info(void) {
       .num_inputs = 1,
       .num_outputs = 1,
       .num_layers = kLayers,
+      .num_steps = kLayers,
   };
   return &kInfo;
 }

@@ -10,23 +10,32 @@ static inline int32_t scale(const struct add_operand *operand, int8_t x) {
   return requantize(value, operand->multiplier, operand->shift);
 }
 
-void add_s8(const struct add_params *params, const int8_t *a, const int8_t *b, int8_t *output) {
-  const uint32_t *as = params->a.stride;
-  const uint32_t *bs = params->b.stride;
-  for (uint32_t i = 0; i < params->shape[0]; ++i) {
-    for (uint32_t j = 0; j < params->shape[1]; ++j) {
-      for (uint32_t k = 0; k < params->shape[2]; ++k) {
-        const int8_t *x = a + i * as[0] + j * as[1] + k * as[2];
-        const int8_t *y = b + i * bs[0] + j * bs[1] + k * bs[2];
-        for (uint32_t l = 0; l < params->shape[3]; ++l) {
-          int32_t sum = scale(&params->a, *x) + scale(&params->b, *y);
-          int32_t z = requantize(sum, params->output_multiplier, params->output_shift) +
-                      params->output_offset;
-          *output++ = (int8_t)clamp(z, params->output_min, params->output_max);
-          x += as[3];
-          y += bs[3];
-        }
-      }
+static inline const int8_t *operand_row(const struct add_operand *operand, struct input_rows rows,
+                                        int32_t batch, int32_t y) {
+  return input_row(rows, batch * operand->stride[0] + y * operand->stride[1], operand->row_bytes);
+}
+
+static void add_row(const struct add_params *p, const int8_t *a, const int8_t *b, int8_t *output) {
+  for (int32_t column = 0; column < p->shape[2]; ++column) {
+    const int8_t *x = a + column * p->a.stride[2];
+    const int8_t *y = b + column * p->b.stride[2];
+    for (int32_t channel = 0; channel < p->shape[3]; ++channel) {
+      int32_t sum = scale(&p->a, *x) + scale(&p->b, *y);
+      int32_t z = requantize(sum, p->output_multiplier, p->output_shift) + p->output_offset;
+      *output++ = (int8_t)clamp(z, p->output_min, p->output_max);
+      x += p->a.stride[3];
+      y += p->b.stride[3];
     }
+  }
+}
+
+void add_s8(const struct add_params *params, struct input_rows a, struct input_rows b,
+            struct output_rows output, int32_t first_row, int32_t end_row) {
+  int32_t height = params->shape[1];
+  for (int32_t row = first_row; row < end_row; ++row) {
+    int32_t batch = row / height;
+    int32_t y = row % height;
+    add_row(params, operand_row(&params->a, a, batch, y), operand_row(&params->b, b, batch, y),
+            output_row(output, row, params->shape[2] * params->shape[3]));
   }
 }

@@ -4,41 +4,52 @@
 #include "requantize.h"
 #include "window.h"
 
-// One output pixel's window: where it starts in the input and which taps are inside.
+// One output pixel's window: the taps that lie inside the input.
 struct patch {
-  const int8_t *first;  // first tap inside, first channel of the group
-  int32_t filter_skip;  // weights before the first tap inside
-  int32_t rows;         // taps inside, vertically
-  int32_t runs;         // stretches of contiguous input in a row
-  int32_t run_length;   // values in a stretch
-  int32_t run_step;     // input values between two stretches of a row
-  int32_t row_step;     // input values between two rows
+  int32_t top;            // bytes from the input ring's start to the first row inside
+  int32_t rows;           // rows inside
+  int32_t row_step;       // bytes between two of them
+  int32_t ring_bytes;     // of the input
+  const int8_t *left;     // first column inside, in the row at the ring's start
+  int32_t runs;           // stretches of contiguous input in a row
+  int32_t run_length;     // values in a stretch
+  int32_t run_step;       // input values between two stretches of a row
+  int32_t filter_top;     // weights before the first row inside
+  int32_t filter_column;  // and in a row, before the first column inside
 };
 
-static inline struct patch locate(const struct conv_2d_params *p, const int8_t *input, int32_t oy,
-                                  int32_t ox, int32_t depth) {
+// The rows of the windows of output row `oy`.
+static inline struct patch locate_rows(const struct conv_2d_params *p, struct input_rows input,
+                                       int32_t oy, int32_t depth) {
+  int32_t row_bytes = p->input_w * p->input_c;
   int32_t iy = oy * p->stride_h - p->pad_top;
-  int32_t ix = ox * p->stride_w - p->pad_left;
   struct window_range y = window_inside(iy, p->dilation_h, p->filter_h, p->input_h);
+  int32_t rows = y.last - y.first;
+  struct patch patch = {
+      .top = rows > 0 ? (iy + y.first * p->dilation_h) % input.ring * row_bytes : 0,
+      .rows = rows,
+      .row_step = p->dilation_h * row_bytes,
+      .ring_bytes = input.ring * row_bytes,
+      .filter_top = y.first * p->filter_w * depth,
+  };
+  return patch;
+}
+
+// The columns of the window of output column `ox`.
+static inline void locate_columns(const struct conv_2d_params *p, struct input_rows input,
+                                  int32_t ox, int32_t depth, struct patch *patch) {
+  int32_t ix = ox * p->stride_w - p->pad_left;
   struct window_range x = window_inside(ix, p->dilation_w, p->filter_w, p->input_w);
   int32_t taps = x.last - x.first;
   // Neighbouring taps are neighbours in memory unless dilated or grouped: then a row of the
   // window is one stretch.
   int dense = p->dilation_w == 1 && p->groups == 1;
-  int32_t top = iy + y.first * p->dilation_h;
-  int32_t left = ix + x.first * p->dilation_w;
-  struct patch patch = {
-      // Not formed where nothing is inside: it would point outside the input.
-      .first =
-          taps > 0 && y.last > y.first ? input + (top * p->input_w + left) * p->input_c : input,
-      .filter_skip = (y.first * p->filter_w + x.first) * depth,
-      .rows = y.last - y.first,
-      .runs = taps == 0 ? 0 : (dense ? 1 : taps),
-      .run_length = dense ? taps * depth : depth,
-      .run_step = p->dilation_w * p->input_c,
-      .row_step = p->dilation_h * p->input_w * p->input_c,
-  };
-  return patch;
+  // Not formed where nothing is inside: it would point outside the input.
+  patch->left = taps > 0 ? input.data + (ix + x.first * p->dilation_w) * p->input_c : input.data;
+  patch->runs = taps == 0 ? 0 : (dense ? 1 : taps);
+  patch->run_length = dense ? taps * depth : depth;
+  patch->run_step = p->dilation_w * p->input_c;
+  patch->filter_column = x.first * depth;
 }
 
 static inline int8_t finish(const struct conv_2d_params *p, int32_t acc, int32_t channel) {
@@ -46,66 +57,75 @@ static inline int8_t finish(const struct conv_2d_params *p, int32_t acc, int32_t
   return (int8_t)clamp(y, p->output_min, p->output_max);
 }
 
-// Channels `channel` to `channel` + 3 of one output pixel.
+// Channels `channel` to `channel` + 3 of one output pixel; `left` as in patch, of the group.
 static void convolve_4(const struct conv_2d_params *p, const struct patch *patch,
-                       const int8_t *input, int32_t channel, int32_t depth, int8_t *output) {
+                       const int8_t *left, int32_t channel, int32_t depth, int8_t *output) {
   int32_t filter_row = p->filter_w * depth;
   int32_t filter_size = p->filter_h * filter_row;
-  const int8_t *filter = p->filter_ohwi + channel * filter_size + patch->filter_skip;
+  const int8_t *filter =
+      p->filter_ohwi + channel * filter_size + patch->filter_top + patch->filter_column;
   int32_t acc[4];
   for (int i = 0; i < 4; ++i) {
     acc[i] = p->bias[channel + i];
   }
+  int32_t offset = patch->top;
   for (int32_t row = 0; row < patch->rows; ++row) {
-    const int8_t *x = input + row * patch->row_step;
+    const int8_t *x = left + offset;
     const int8_t *f = filter + row * filter_row;
     for (int32_t run = 0; run < patch->runs; ++run) {
       dot_4_s8(x, p->input_offset, f, filter_size, patch->run_length, acc);
       x += patch->run_step;
       f += patch->run_length;
     }
+    offset = next_row(offset, patch->row_step, patch->ring_bytes);
   }
   for (int i = 0; i < 4; ++i) {
     output[i] = finish(p, acc[i], channel + i);
   }
 }
 
-// One channel of one output pixel.
+// One channel of one output pixel; `left` as in patch, of the group.
 static void convolve_1(const struct conv_2d_params *p, const struct patch *patch,
-                       const int8_t *input, int32_t channel, int32_t depth, int8_t *output) {
+                       const int8_t *left, int32_t channel, int32_t depth, int8_t *output) {
   int32_t filter_row = p->filter_w * depth;
-  const int8_t *filter = p->filter_ohwi + channel * p->filter_h * filter_row + patch->filter_skip;
+  const int8_t *filter = p->filter_ohwi + channel * p->filter_h * filter_row + patch->filter_top +
+                         patch->filter_column;
   int32_t acc = p->bias[channel];
+  int32_t offset = patch->top;
   for (int32_t row = 0; row < patch->rows; ++row) {
-    const int8_t *x = input + row * patch->row_step;
+    const int8_t *x = left + offset;
     const int8_t *f = filter + row * filter_row;
     for (int32_t run = 0; run < patch->runs; ++run) {
       acc += dot_s8(x, p->input_offset, f, patch->run_length);
       x += patch->run_step;
       f += patch->run_length;
     }
+    offset = next_row(offset, patch->row_step, patch->ring_bytes);
   }
   *output = finish(p, acc, channel);
 }
 
-void conv_2d_s8(const struct conv_2d_params *params, const int8_t *input, int8_t *output) {
+void conv_2d_s8(const struct conv_2d_params *params, struct input_rows input,
+                struct output_rows output, int32_t first_row, int32_t end_row) {
   int32_t depth = params->input_c / params->groups;
   int32_t group_channels = params->output_c / params->groups;
-  for (int32_t oy = 0; oy < params->output_h; ++oy) {
+  for (int32_t oy = first_row; oy < end_row; ++oy) {
+    struct patch patch = locate_rows(params, input, oy, depth);
+    int8_t *pixel = output_row(output, oy, params->output_w * params->output_c);
     for (int32_t ox = 0; ox < params->output_w; ++ox) {
-      struct patch patch = locate(params, input, oy, ox, depth);
+      locate_columns(params, input, ox, depth, &patch);
       int32_t channel = 0;
       for (int32_t group = 0; group < params->groups; ++group) {
-        const int8_t *x = patch.first + group * depth;
+        const int8_t *left = patch.left + group * depth;
         int32_t end = channel + group_channels;
         for (; channel + 4 <= end; channel += 4) {
-          convolve_4(params, &patch, x, channel, depth, output + channel);
+          convolve_4(params, &patch, left, channel, depth, pixel + channel);
         }
         for (; channel < end; ++channel) {
-          convolve_1(params, &patch, x, channel, depth, output + channel);
+          convolve_1(params, &patch, left, channel, depth, pixel + channel);
         }
       }
-      output += params->output_c;
+      pixel += params->output_c;
     }
   }
 }

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "rows.h"
+
 struct conv_2d_params {
   const int8_t *filter_ohwi;  // [output_c, filter_h, filter_w, input_c / groups]
   const int32_t *bias;        // [output_c]
@@ -21,10 +23,12 @@ struct conv_2d_params {
   int8_t output_min, output_max;
 };
 
-//   input [1, input_h, input_w, input_c] NHWC
-//   output [1, output_h, output_w, output_c] NHWC, must not alias input
+// Computes rows first_row to end_row - 1 of the output.
+//   input [1, input_h, input_w, input_c] NHWC, of which the rows that these need are there
+//   output [1, output_h, output_w, output_c] NHWC, must not alias the rows that are read
 // Padding counts as the input's zero point. Bit-exact with TFLite's reference
 // (internal/reference/integer_ops/conv.h, ConvPerChannel).
-void conv_2d_s8(const struct conv_2d_params *params, const int8_t *input, int8_t *output);
+void conv_2d_s8(const struct conv_2d_params *params, struct input_rows input,
+                struct output_rows output, int32_t first_row, int32_t end_row);
 
 #endif  // ESPALIER_KERNELS_CONV_2D_S8_H_

@@ -4,11 +4,14 @@
 
 #include <stdint.h>
 
+#include "rows.h"
+
 struct flip_sign_params {
-  uint32_t size;  // elements
+  int32_t row_bytes;  // elements in a row
 };
 
-// input [size], output [size]: each byte's highest bit is flipped; output may be input.
-void flip_sign_8(const struct flip_sign_params *params, const void *input, void *output);
+// Flips the highest bit of each byte of rows first_row to end_row - 1; output may be input.
+void flip_sign_8(const struct flip_sign_params *params, struct input_rows input,
+                 struct output_rows output, int32_t first_row, int32_t end_row);
 
 #endif  // ESPALIER_KERNELS_FLIP_SIGN_8_H_

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "rows.h"
+
 struct pad_params {
   uint16_t input_shape[4];
   uint16_t before[4];
@@ -11,8 +13,11 @@ struct pad_params {
   int8_t value;  // zero_point
 };
 
-//   input [input_shape]    output [before + input_shape + after], must not alias input
+// Computes rows first_row to end_row - 1 of the output, the rows of all batches in one sequence.
+//   input [input_shape], of which the rows that these need are there
+//   output [before + input_shape + after], must not alias the rows that are read
 // The same as TFLite's reference (internal/reference/pad.h).
-void pad_s8(const struct pad_params *params, const int8_t *input, int8_t *output);
+void pad_s8(const struct pad_params *params, struct input_rows input, struct output_rows output,
+            int32_t first_row, int32_t end_row);
 
 #endif  // ESPALIER_KERNELS_PAD_S8_H_

@@ -43,14 +43,17 @@ struct engine_staging engine_staging(void) {
   return (struct engine_staging){staging, sizeof staging};
 }
 
-enum engine_status engine_invoke_layer(unsigned layer) {
-  (void)layer;
+enum engine_status engine_invoke_step(unsigned step, unsigned *layer) {
+  *layer = step;
   memcpy(seen, first, 4);
   memcpy(seen + 4, second, 2);
   return ENGINE_OK;
 }
 
-enum engine_status engine_invoke(void) { return engine_invoke_layer(0); }
+enum engine_status engine_invoke(void) {
+  unsigned layer;
+  return engine_invoke_step(0, &layer);
+}
 
 const struct engine_info *engine_info(void) {
   static const struct engine_info kInfo = {
@@ -65,6 +68,7 @@ const struct engine_info *engine_info(void) {
       .num_inputs = 2,
       .num_outputs = 2,
       .num_layers = kLayers,
+      .num_steps = kLayers,
   };
   return &kInfo;
 }

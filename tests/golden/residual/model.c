@@ -12,8 +12,10 @@
 #include "softmax_s8.h"
 #include "weights.h"
 
-// A tensor's place in the arena.
+// A tensor's place in the arena; of an image, with the rows that it holds at once.
 #define AT(offset_bytes) ((void *)(arena + (offset_bytes)))
+#define INPUT_ROWS(data, ring) ((struct input_rows){data, ring})
+#define OUTPUT_ROWS(data, ring) ((struct output_rows){data, ring})
 
 const struct model_tensor model_inputs[MODEL_NUM_INPUTS] = {
     // image: int8 [1, 6, 6, 3]
@@ -116,9 +118,9 @@ static const struct conv_2d_params layer_03 = {
 
 // 4: ADD add_4: [1, 3, 3, 4], [1, 3, 3, 4] -> [1, 3, 3, 4]
 static const struct add_params layer_04 = {
-    .a = {.offset = 128, .shift = -1, .multiplier = 1684300971, .stride = {0, 0, 0, 1}},
-    .b = {.offset = -5, .shift = 0, .multiplier = 1073741824, .stride = {0, 0, 0, 1}},
-    .shape = {1, 1, 1, 36},
+    .a = {.offset = 128, .shift = -1, .multiplier = 1684300971, .stride = {0, 1, 0, 1}, .row_bytes = 12},
+    .b = {.offset = -5, .shift = 0, .multiplier = 1073741824, .stride = {0, 1, 0, 1}, .row_bytes = 12},
+    .shape = {1, 3, 1, 12},
     .output_offset = -9,
     .output_shift = -19,
     .output_multiplier = 1610612736,
@@ -162,27 +164,33 @@ static const struct softmax_params layer_07 = {
     .diff_min = -496,
 };
 
-void model_run_layer(uint8_t *arena, unsigned layer) {
+// The schedule: layer, first row, end row.
+const struct model_step model_steps[MODEL_NUM_STEPS] = {
+    {0, 0, 7}, {1, 0, 3}, {2, 0, 3}, {3, 0, 3}, {4, 0, 3}, {5, 0, 1},
+    {6, 0, 1}, {7, 0, 1},
+};
+
+void model_run_layer(uint8_t *arena, unsigned layer, int32_t first_row, int32_t end_row) {
   switch (layer) {
     case 0:
       // 0: PAD pad_0: [1, 6, 6, 3] -> [1, 7, 7, 3]
-      pad_s8(&layer_00, AT(160), AT(0));
+      pad_s8(&layer_00, INPUT_ROWS(AT(160), 6), OUTPUT_ROWS(AT(0), 7), first_row, end_row);
       break;
     case 1:
       // 1: CONV_2D conv_2d_1: [1, 7, 7, 3] -> [1, 3, 3, 4], 972 MACs
-      conv_2d_s8(&layer_01, AT(0), AT(160));
+      conv_2d_s8(&layer_01, INPUT_ROWS(AT(0), 7), OUTPUT_ROWS(AT(160), 3), first_row, end_row);
       break;
     case 2:
       // 2: DEPTHWISE_CONV_2D depthwise_conv_2d_2: [1, 3, 3, 4] -> [1, 3, 3, 4], 324 MACs
-      depthwise_conv_2d_s8(&layer_02, AT(160), AT(0));
+      depthwise_conv_2d_s8(&layer_02, INPUT_ROWS(AT(160), 3), OUTPUT_ROWS(AT(0), 3), first_row, end_row);
       break;
     case 3:
       // 3: CONV_2D conv_2d_3: [1, 3, 3, 4] -> [1, 3, 3, 4], 144 MACs
-      conv_2d_s8(&layer_03, AT(0), AT(48));
+      conv_2d_s8(&layer_03, INPUT_ROWS(AT(0), 3), OUTPUT_ROWS(AT(48), 3), first_row, end_row);
       break;
     case 4:
       // 4: ADD add_4: [1, 3, 3, 4], [1, 3, 3, 4] -> [1, 3, 3, 4]
-      add_s8(&layer_04, AT(160), AT(48), AT(160));
+      add_s8(&layer_04, INPUT_ROWS(AT(160), 3), INPUT_ROWS(AT(48), 3), OUTPUT_ROWS(AT(160), 3), first_row, end_row);
       break;
     case 5:
       // 5: MEAN mean_5: [1, 3, 3, 4] -> [1, 4]
@@ -202,7 +210,8 @@ void model_run_layer(uint8_t *arena, unsigned layer) {
 }
 
 void model_run(uint8_t *arena) {
-  for (unsigned layer = 0; layer < MODEL_NUM_LAYERS; ++layer) {
-    model_run_layer(arena, layer);
+  for (unsigned i = 0; i < MODEL_NUM_STEPS; ++i) {
+    const struct model_step *step = &model_steps[i];
+    model_run_layer(arena, step->layer, step->first_row, step->end_row);
   }
 }

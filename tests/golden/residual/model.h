@@ -19,6 +19,7 @@ extern "C" {
 #define MODEL_NUM_INPUTS 1
 #define MODEL_NUM_OUTPUTS 1
 #define MODEL_NUM_LAYERS 8
+#define MODEL_NUM_STEPS 8
 #define MODEL_INPUTS_BYTES 108
 #define MODEL_OUTPUTS_BYTES 2
 
@@ -36,11 +37,18 @@ struct model_tensor {
 extern const struct model_tensor model_inputs[MODEL_NUM_INPUTS];
 extern const struct model_tensor model_outputs[MODEL_NUM_OUTPUTS];
 
-// Runs all layers. `arena` has MODEL_ARENA_BYTES, aligned to MODEL_ARENA_ALIGNMENT.
+// A part of the schedule: a layer computes rows first_row to end_row - 1 of its output.
+struct model_step {
+  uint8_t layer, first_row, end_row;
+};
+
+extern const struct model_step model_steps[MODEL_NUM_STEPS];
+
+// Runs all steps. `arena` has MODEL_ARENA_BYTES, aligned to MODEL_ARENA_ALIGNMENT.
 void model_run(uint8_t *arena);
 
-// Runs one layer, 0 to MODEL_NUM_LAYERS - 1; for measuring. Layers must run in order.
-void model_run_layer(uint8_t *arena, unsigned layer);
+// Runs one step; for measuring. All steps must run, in the order of model_steps.
+void model_run_layer(uint8_t *arena, unsigned layer, int32_t first_row, int32_t end_row);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,55 @@
+"""Rows: which rows of its inputs an operator reads for a row of its output.
+
+An image [1, height, width, channels] has `height` rows; a tensor of any other shape counts as one
+row. Kernels that compute an image compute any range of its rows, so the plan may compute it a few
+rows at a time and keep only the rows that are still to be read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.records import Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowWindow:
+    """The rows of one input that a row of the output is computed from.
+
+    Output row y reads rows y * stride - pad to y * stride - pad + reach - 1, as far as the input
+    has them.
+
+    Attributes:
+        stride: from one output row to the next.
+        pad: rows above the input's first that output row 0 reaches.
+        reach: rows from the first to the last that is read, both included.
+    """
+
+    stride: int = 1
+    pad: int = 0
+    reach: int = 1
+
+    def rows(self, first_row: int, end_row: int, height: int) -> range:
+        """Rows of an input of `height` rows that output rows first_row to end_row - 1 read."""
+        first = max(0, first_row * self.stride - self.pad)
+        end = min(height, (end_row - 1) * self.stride - self.pad + self.reach)
+        return range(first, max(first, end))
+
+
+# Of an input that has one row, or is read whole.
+ONE_ROW = RowWindow(stride=0)
+
+
+def is_image(tensor: Tensor) -> bool:
+    """Whether a tensor consists of rows."""
+    return len(tensor.shape) == 4 and tensor.shape[0] == 1
+
+
+def num_rows(tensor: Tensor) -> int:
+    """Rows of a tensor."""
+    return tensor.shape[1] if is_image(tensor) else 1
+
+
+def row_bytes(tensor: Tensor) -> int:
+    """Bytes of one row of a tensor."""
+    return tensor.size_bytes // num_rows(tensor)
