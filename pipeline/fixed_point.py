@@ -6,6 +6,7 @@ by a double and rounds half away from zero; `exact_multiplier` finds an integer 
 """
 
 import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -136,3 +137,77 @@ def _step_probes(real: float, lowest: int, highest: int, limit: int) -> Int64Arr
     probes = (near[:, np.newaxis] + np.arange(-3, 5)).ravel()
     extremes = np.array([-limit, -1, 0, 1, limit], dtype=np.int64)
     return np.unique(np.clip(np.concatenate([probes, extremes]), -limit, limit))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloorForm:
+    """A requantization that only multiplies, adds and shifts.
+
+    clip((acc * 2**prescale * multiplier + rounding * 2**32) >> (32 + shift), -128, 127); the shift
+    is the kernel's.
+    """
+
+    prescale: int
+    multiplier: int
+    rounding: int
+
+    def apply(self, acc: Int64Array, shift: int) -> Int64Array:
+        """The kernels' results."""
+        high = ((acc << self.prescale) * self.multiplier) >> 32
+        result: Int64Array = np.clip((high + self.rounding) >> shift, -128, 127)
+        return result
+
+
+def floor_form(requant: Requant, *, limit: int, shift: int, most_prescale: int) -> FloorForm | None:
+    """Find a `FloorForm` equal to double rounding where the zero point is -128, as after a ReLU.
+
+    There the result of every accumulator below zero is clipped, so that rounding half up does for
+    rounding half away from zero: with e = -requant.shift in 1 .. shift - 1,
+
+        floor((floor(acc * m / 2**31 + 1/2) + 2**(e - 1)) / 2**e)
+            = floor(acc * m / 2**(31 + e) + 2**(-e - 1) + 1/2),
+
+    which is the form with prescale = 1 + shift - e. For other shifts, or where that prescale is too
+    much, a near multiplier is taken if it has the same result on both sides of every step.
+
+    Args:
+        requant: from `quantize_multiplier`.
+        limit: largest magnitude that the accumulator can have.
+        shift: of the form.
+        most_prescale: to what power of two the weights may be multiplied.
+    Returns:
+        The form, or None if none was found.
+    """
+    room = 31 - int(limit).bit_length()
+    most_prescale = min(most_prescale, room)
+    prescale = 1 + shift + requant.shift
+    if 2 <= prescale <= min(most_prescale, shift):
+        rounding = (1 << (shift - 1)) + (1 << (shift + requant.shift - 1)) - (128 << shift)
+        return FloorForm(prescale=prescale, multiplier=requant.multiplier, rounding=rounding)
+    if most_prescale < 0:
+        return None
+    multiplier = math.floor(math.ldexp(requant.multiplier, prescale - most_prescale) + 0.5)
+    if multiplier >= _MULTIPLIER_ONE:
+        return None
+    form = FloorForm(prescale=most_prescale, multiplier=multiplier, rounding=0)
+    found = _rounding(form, requant, limit, shift)
+    return None if found is None else replace(form, rounding=found)
+
+
+def _rounding(form: FloorForm, requant: Requant, limit: int, shift: int) -> int | None:
+    """The constant that gives a form the results of double rounding, zero point -128.
+
+    Both are step functions that never decrease, so they agree if and only if they agree on either
+    side of each step.
+    """
+    results = np.arange(-127, 128)
+    # The smallest accumulator of each result, by bisection; `above` is limit + 1 if there is none.
+    below, above = np.full(255, -limit - 1), np.full(255, limit + 1)
+    while (above - below > 1).any():
+        middle = (below + above) >> 1
+        reached = multiply_by_quantized_multiplier(middle, requant) - 128 >= results
+        above, below = np.where(reached, middle, above), np.where(reached, below, middle)
+    high = [((x << form.prescale) * form.multiplier) >> 32 for x in (below, above)]
+    lowest = ((results << shift) - high[1])[above <= limit].max(initial=-_MULTIPLIER_ONE)
+    highest = ((results << shift) - 1 - high[0])[below >= -limit].min(initial=_MULTIPLIER_ONE)
+    return int(lowest + highest) // 2 if lowest <= highest else None
