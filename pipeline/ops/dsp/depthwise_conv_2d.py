@@ -1,4 +1,4 @@
-"""DEPTHWISE_CONV_2D: a window of 3x3 that slides over the image, for layers that end in a ReLU."""
+"""DEPTHWISE_CONV_2D: a window of 3x3 that slides over the image."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ Int64Array = npt.NDArray[np.int64]
 
 
 def call(op: Op, graph: Graph) -> KernelCall | None:
-    """depthwise_conv_2d_3x3_dsp_s8 where it fits; see `DspModule.call`."""
+    """depthwise_conv_2d_3x3_dsp_s8, or its variant for ReLUs; see `DspModule.call`."""
     attrs = attrs_of(op)
     window = attrs.window
     x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
     if not (
         x.shape[3] == output.shape[3]
         and _fits_3x3(window, x, output)
-        and zero_point_of(output) == -128
         and activation_range(attrs.activation, output) == (-128, 127)
     ):
         return None
@@ -35,9 +34,11 @@ def call(op: Op, graph: Graph) -> KernelCall | None:
     forms = _forms(op, graph, weights)
     if forms is None:
         return None
+    # A ReLU leaves a zero point of -128, and one rounding for both signs.
+    relu = zero_point_of(output) == -128
     words = _taps_3x3(weights, _folded_bias(op, graph, weights), forms)
     return KernelCall(
-        function="depthwise_conv_2d_3x3_dsp_s8",
+        function="depthwise_conv_2d_3x3_relu_dsp_s8" if relu else "depthwise_conv_2d_3x3_dsp_s8",
         header="dsp/depthwise_conv_2d_3x3_dsp_s8.h",
         params_type="depthwise_conv_2d_3x3_dsp_params",
         fields=fields_of(
@@ -57,7 +58,7 @@ def call(op: Op, graph: Graph) -> KernelCall | None:
             Constant(
                 name="taps",
                 c_type="int32_t",
-                values=words,
+                values=words[:, :8] if relu else words,
                 comment="[channels]: 9 weights in pairs, bias, multiplier, rounding",
             ),
         ),
@@ -88,6 +89,7 @@ def _forms(op: Op, graph: Graph, weights: Int64Array) -> tuple[FloorForm, ...] |
         weights: [height, width, channels].
     """
     by_channel = weights.reshape(-1, weights.shape[2]).T
+    zero_point = zero_point_of(graph.tensors[op.outputs[0]])
     forms = []
     for channel, limit, real in zip(
         by_channel,
@@ -98,7 +100,13 @@ def _forms(op: Op, graph: Graph, weights: Int64Array) -> tuple[FloorForm, ...] |
         check_scaled_range(label_of(op), limit, real)
         # Weights are held in 16 bits.
         room = 15 - max(int(channel.max()).bit_length(), int(-1 - channel.min()).bit_length())
-        form = floor_form(quantize_multiplier(real), limit=limit, shift=_SHIFT, most_prescale=room)
+        form = floor_form(
+            quantize_multiplier(real),
+            zero_point=zero_point,
+            limit=limit,
+            shift=_SHIFT,
+            most_prescale=room,
+        )
         if form is None:
             return None
         forms.append(form)
@@ -115,7 +123,7 @@ def _folded_bias(op: Op, graph: Graph, weights: Int64Array) -> Int64Array:
 def _taps_3x3(
     weights: Int64Array, bias: Int64Array, forms: tuple[FloorForm, ...]
 ) -> npt.NDArray[np.int32]:
-    """The constants [channels, 8]; see depthwise_conv_2d_3x3_dsp_s8.h."""
+    """The constants [channels, 9]; see depthwise_conv_2d_3x3_dsp_s8.h."""
     scale = np.array([1 << form.prescale for form in forms])
     w = weights * scale
     channels = np.full(len(forms), len(forms))
@@ -126,6 +134,7 @@ def _taps_3x3(
         bias * scale,
         np.array([form.multiplier for form in forms]),
         np.array([form.rounding for form in forms]),
+        np.array([form.negative_rounding for form in forms]),
     ]
     return np.stack(columns, axis=1).astype(np.int32)
 

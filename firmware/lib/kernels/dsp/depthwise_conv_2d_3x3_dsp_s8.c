@@ -24,37 +24,37 @@ struct walk {
 };
 
 #if defined(__ARM_FEATURE_DSP)
-// By value: the function changes the walk, which lies in the stack as it needs it.
+// By value: the functions change the walk, which lies in the stack as they need it.
+void depthwise_3x3_walk_relu(struct walk walk);
 void depthwise_3x3_walk(struct walk walk);
 
 // A window slides along three rows of one channel. Registers throughout:
 //   r0 pixel    r1 to the second row    r2 from the pixel to its output
 //   r3 x of the first two rows    lr x of the third
 //   r4-r8 weights, as in the parameters    r9, r12 accumulators    r10 multiplier    r11 rounding
-// The walk lies in the stack, above nine saved registers.
 __asm__(
     ".syntax unified\n"
-    // Frame.
-    ".set TAPS, 36\n"
-    ".set INPUT, 40\n"
-    ".set SECOND, 44\n"
-    ".set OUTPUT, 48\n"
-    ".set THIRD, 52\n"
-    ".set SPAN, 56\n"
-    ".set NEXT, 60\n"
-    ".set ROWS, 68\n"
-    ".set CHANNELS, 72\n"
-    ".set ZERO, 76\n"
-    ".set FLAGS, 80\n"
-    ".set WHOLE, 84\n"
-    ".set ROWS_LEFT, 88\n"
-    ".set END, 92\n"
-    ".set LEFT, 96\n"
-    ".set RIGHT, 100\n"
-    ".set BIAS, 104\n"
-    ".set START, 108\n"
-    ".set REST, 112\n"
-    ".set ENTRY, 116\n"
+    // The walk in the stack.
+    ".set TAPS, 44\n"
+    ".set INPUT, 48\n"
+    ".set SECOND, 52\n"
+    ".set OUTPUT, 56\n"
+    ".set THIRD, 60\n"
+    ".set SPAN, 64\n"
+    ".set NEXT, 68\n"
+    ".set ROWS, 76\n"
+    ".set CHANNELS, 80\n"
+    ".set ZERO, 84\n"
+    ".set FLAGS, 88\n"
+    ".set WHOLE, 92\n"
+    ".set ROWS_LEFT, 96\n"
+    ".set END, 100\n"
+    ".set LEFT, 104\n"
+    ".set RIGHT, 108\n"
+    ".set BIAS, 112\n"
+    ".set START, 116\n"
+    ".set REST, 120\n"
+    ".set ENTRY, 124\n"
     // The next column. `third` is how to find the third row: twice as far as the second ("even"),
     // as far as the walk says ("any"), or as r12 does ("r12").
     ".macro depthwise_load third\n"
@@ -86,6 +86,10 @@ __asm__(
     " smlabb \\acc, lr, r8, \\acc\n"
     ".endm\n"
     ".macro depthwise_store acc\n"
+    ".if DEPTHWISE_SIGNED\n"
+    " lsr r11, \\acc, #31\n"
+    " ldr r11, [sp, r11, lsl #2]\n"
+    ".endif\n"
     " smmla \\acc, \\acc, r10, r11\n"
     " ssat \\acc, #8, \\acc, asr #10\n"
     " strb \\acc, [r0, r2]\n"
@@ -120,14 +124,19 @@ __asm__(
     " mov r12, r3\n"
     ".endm\n"
 
-    ".section .text.depthwise_3x3_walk, \"ax\", %progbits\n"
+    // The function. `signed`: whether the rounding depends on the sign of an accumulator. If so,
+    // both lie at the stack's end, and r11 is free.
+    ".macro depthwise_walk name, signed\n"
+    ".set DEPTHWISE_SIGNED, \\signed\n"
+    ".section .text.\\name, \"ax\", %progbits\n"
     ".p2align 2\n"
-    ".global depthwise_3x3_walk\n"
+    ".global \\name\n"
     ".thumb_func\n"
-    ".type depthwise_3x3_walk, %function\n"
-    "depthwise_3x3_walk:\n"
+    ".type \\name, %function\n"
+    "\\name:\n"
     " push {r0-r3}\n"
     " push {r4-r11, lr}\n"
+    " sub sp, sp, #8\n"
     // How rows start, where they enter the inner loop, and how they end.
     " ldr r4, [sp, #FLAGS]\n"
     " ldr r5, [sp, #WHOLE]\n"
@@ -154,6 +163,10 @@ __asm__(
     "10:\n"
     " ldr r12, [sp, #TAPS]\n"
     " ldm r12!, {r4-r11}\n"
+    ".if DEPTHWISE_SIGNED\n"
+    " ldr r3, [r12], #4\n"
+    " strd r11, r3, [sp]\n"
+    ".endif\n"
     " str r12, [sp, #TAPS]\n"
     " ldrd r3, lr, [sp, #ZERO]\n"
     " tst lr, #24\n"
@@ -290,6 +303,7 @@ __asm__(
     " subs r3, r3, #1\n"
     " str r3, [sp, #CHANNELS]\n"
     " bne 10b\n"
+    " add sp, sp, #8\n"
     " pop {r4-r11, lr}\n"
     " add sp, sp, #16\n"
     " bx lr\n"
@@ -302,22 +316,26 @@ __asm__(
     ".word 40b + 1, 41b + 1, 40b + 1, 41b + 1\n"
     ".word 52b + 1, 53b + 1, 52b + 1, 53b + 1\n"
     ".word 52b + 1, 53b + 1, 52b + 1, 53b + 1\n"
-    ".size depthwise_3x3_walk, . - depthwise_3x3_walk\n"
+    ".size \\name, . - \\name\n"
+    ".endm\n"
+    " depthwise_walk depthwise_3x3_walk_relu, 0\n"
+    " depthwise_walk depthwise_3x3_walk, 1\n"
     ".text\n");
 #else
-static void depthwise_3x3_walk(struct walk walk) {
+static inline void walk_rows(struct walk walk, int has_sign) {
   const int32_t rows[3] = {0, walk.second_row, walk.third_row};
   int32_t above = walk.flags & PAD_ABOVE ? 1 : 0;
   int32_t below = walk.flags & PAD_BELOW ? 1 : 0;
   int32_t left = walk.flags & PAD_LEFT ? 1 : 0;
   int32_t stride = walk.flags & STRIDE_2 ? 2 : 1;
   int32_t outputs = walk.whole + (walk.flags & PAD_RIGHT ? 1 : 0);
-  for (int32_t channel = 0; channel < walk.channels; ++channel, ++walk.input, walk.taps += 8) {
-    const int8_t *row = walk.input;
+  for (int32_t channel = 0; channel < walk.channels; ++channel) {
+    const int32_t *taps = walk.taps + channel * (8 + has_sign);
+    const int8_t *row = walk.input + channel;
     int8_t *output = (int8_t *)((intptr_t)row + walk.output) + (2 - left) * walk.channels;
     for (int32_t y = 0; y < walk.rows; ++y) {
       for (int32_t i = 0; i < outputs; ++i) {
-        int32_t acc = walk.taps[5];
+        int32_t acc = taps[5];
         for (int32_t column = 0; column < 3; ++column) {
           int32_t x = i * stride - left + column;
           int outside = x < 0 || (i == walk.whole && column == 2);
@@ -327,22 +345,25 @@ static void depthwise_3x3_walk(struct walk walk) {
             values[k] = padding ? walk.zero_point
                                 : (uint32_t)row[rows[k - above + below] + x * walk.channels];
           }
-          uint32_t third = (uint32_t)walk.taps[column < 2 ? 3 : 4] >> (column == 1 ? 16 : 0);
-          acc = smlad(pkhbt(values[0], values[1]), (uint32_t)walk.taps[column], acc);
+          uint32_t third = (uint32_t)taps[column < 2 ? 3 : 4] >> (column == 1 ? 16 : 0);
+          acc = smlad(pkhbt(values[0], values[1]), (uint32_t)taps[column], acc);
           acc = smlabb(values[2], third, acc);
         }
-        *output = (int8_t)SSAT8_ASR(smmla(acc, walk.taps[6], walk.taps[7]), 10);
+        *output = (int8_t)SSAT8_ASR(smmla(acc, taps[6], taps[has_sign && acc < 0 ? 8 : 7]), 10);
         output += walk.channels;
       }
       row += walk.span + walk.next_input;
     }
   }
 }
+
+static void depthwise_3x3_walk_relu(struct walk walk) { walk_rows(walk, 0); }
+static void depthwise_3x3_walk(struct walk walk) { walk_rows(walk, 1); }
 #endif
 
-void depthwise_conv_2d_3x3_dsp_s8(const struct depthwise_conv_2d_3x3_dsp_params *params,
-                                  struct input_rows input, struct output_rows output,
-                                  int32_t first_row, int32_t end_row) {
+static inline void convolve(const struct depthwise_conv_2d_3x3_dsp_params *params,
+                            struct input_rows input, struct output_rows output, int32_t first_row,
+                            int32_t end_row, void (*walk_rows_of)(struct walk)) {
   int32_t channels = params->channels;
   int32_t row_bytes = params->input_w * channels;
   int32_t output_bytes = params->output_w * channels;
@@ -387,6 +408,18 @@ void depthwise_conv_2d_3x3_dsp_s8(const struct depthwise_conv_2d_3x3_dsp_params 
            walk.rows * params->stride_h + 3 <= end && (y + walk.rows) % output.ring != 0) {
       ++walk.rows;
     }
-    depthwise_3x3_walk(walk);
+    walk_rows_of(walk);
   }
+}
+
+void depthwise_conv_2d_3x3_relu_dsp_s8(const struct depthwise_conv_2d_3x3_dsp_params *params,
+                                       struct input_rows input, struct output_rows output,
+                                       int32_t first_row, int32_t end_row) {
+  convolve(params, input, output, first_row, end_row, depthwise_3x3_walk_relu);
+}
+
+void depthwise_conv_2d_3x3_dsp_s8(const struct depthwise_conv_2d_3x3_dsp_params *params,
+                                  struct input_rows input, struct output_rows output,
+                                  int32_t first_row, int32_t end_row) {
+  convolve(params, input, output, first_row, end_row, depthwise_3x3_walk);
 }

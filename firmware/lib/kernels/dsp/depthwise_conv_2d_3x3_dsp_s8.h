@@ -1,4 +1,4 @@
-// Depthwise convolution 3x3 without dilation, int8, for layers that end in a ReLU.
+// Depthwise convolution 3x3 without dilation, int8.
 #ifndef ESPALIER_KERNELS_DSP_DEPTHWISE_CONV_2D_3X3_DSP_S8_H_
 #define ESPALIER_KERNELS_DSP_DEPTHWISE_CONV_2D_3X3_DSP_S8_H_
 
@@ -7,13 +7,14 @@
 #include "../rows.h"
 
 struct depthwise_conv_2d_3x3_dsp_params {
-  // [channels, 8]. The words of a channel, with w[row][column] its weights and {bottom, top} the
-  // lanes of a word:
+  // [channels, 9], or [channels, 8] for the kernel after which a ReLU is fused. The words of a
+  // channel, with w[row][column] its weights and {bottom, top} the lanes of a word:
   //   {w[0][0], w[1][0]} {w[0][1], w[1][1]} {w[0][2], w[1][2]} {w[2][0], w[2][1]}
-  //   {w[2][2], channels} bias multiplier rounding
+  //   {w[2][2], channels} bias multiplier rounding negative_rounding
   // Weights and bias are multiplied by one power of two, such that
-  //   (acc * multiplier + rounding * 2^32) >> 42, saturated to int8
-  // is the result. In the bias is the input's zero point times the sum of the weights.
+  //   (acc * multiplier + r * 2^32) >> 42, saturated to int8
+  // is the result; r is `rounding` or, if acc < 0 and there is no ReLU, `negative_rounding`. From
+  // the bias the input's zero point times the sum of the weights is subtracted.
   const int32_t *taps;
   uint16_t input_h, input_w;  // input_h >= 3
   uint16_t output_w;
@@ -23,7 +24,7 @@ struct depthwise_conv_2d_3x3_dsp_params {
   int8_t input_zero_point;
 };
 
-// Computes rows first_row to end_row - 1 of the output.
+// Compute rows first_row to end_row - 1 of the output.
 //   input [1, input_h, input_w, channels] NHWC, of which the rows that these need are there; at the
 //   upper and lower edge one row more is read, to no effect
 //   output [1, output_h, output_w, channels] NHWC, must not alias the rows that are read
@@ -33,5 +34,8 @@ struct depthwise_conv_2d_3x3_dsp_params {
 void depthwise_conv_2d_3x3_dsp_s8(const struct depthwise_conv_2d_3x3_dsp_params *params,
                                   struct input_rows input, struct output_rows output,
                                   int32_t first_row, int32_t end_row);
+void depthwise_conv_2d_3x3_relu_dsp_s8(const struct depthwise_conv_2d_3x3_dsp_params *params,
+                                       struct input_rows input, struct output_rows output,
+                                       int32_t first_row, int32_t end_row);
 
 #endif  // ESPALIER_KERNELS_DSP_DEPTHWISE_CONV_2D_3X3_DSP_S8_H_
