@@ -6,6 +6,7 @@ by a double and rounds half away from zero; `exact_multiplier` finds an integer 
 """
 
 import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -136,3 +137,103 @@ def _step_probes(real: float, lowest: int, highest: int, limit: int) -> Int64Arr
     probes = (near[:, np.newaxis] + np.arange(-3, 5)).ravel()
     extremes = np.array([-limit, -1, 0, 1, limit], dtype=np.int64)
     return np.unique(np.clip(np.concatenate([probes, extremes]), -limit, limit))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloorForm:
+    """A requantization that only multiplies, adds and shifts; zero point and saturation included.
+
+    clip((acc * 2**prescale * multiplier + r * 2**32) >> (32 + shift), -128, 127), where r is
+    `negative_rounding` for accumulators below zero, else `rounding`; the shift is the kernel's.
+    """
+
+    prescale: int
+    multiplier: int
+    rounding: int
+    negative_rounding: int
+
+    def apply(self, acc: Int64Array, shift: int) -> Int64Array:
+        """The kernels' results."""
+        high = ((acc << self.prescale) * self.multiplier) >> 32
+        rounding = np.where(acc < 0, self.negative_rounding, self.rounding)
+        result: Int64Array = np.clip((high + rounding) >> shift, -128, 127)
+        return result
+
+
+def floor_form(
+    requant: Requant, *, zero_point: int, limit: int, shift: int, most_prescale: int
+) -> FloorForm | None:
+    """Find a `FloorForm` equal to double rounding.
+
+    With e = -requant.shift in 1 .. shift - 1 the form is, for accumulators that are not negative,
+
+        floor((floor(acc * m / 2**31 + 1/2) + 2**(e - 1)) / 2**e)
+            = floor(acc * m / 2**(31 + e) + 2**(-e - 1) + 1/2)
+
+    and prescale = 1 + shift - e. For negative ones, ties go down: 2**(-e - 1) is subtracted. With a
+    zero point of -128 they are all clipped, so that one rounding does. For another e, or where that
+    prescale is too much, a near multiplier is taken if the results are the same on both sides of
+    every step.
+
+    Args:
+        requant: from `quantize_multiplier`.
+        zero_point: of the output.
+        limit: largest magnitude that the accumulator can have.
+        shift: of the form.
+        most_prescale: to what power of two the weights may be multiplied.
+    Returns:
+        The form, or None if none was found.
+    """
+    most_prescale = min(most_prescale, 31 - int(limit).bit_length())
+    prescale = 1 + shift + requant.shift
+    if 2 <= prescale <= min(most_prescale, shift):
+        half_tie = 1 << (prescale - 2)
+        middle = (1 << (shift - 1)) + (zero_point << shift)
+        return FloorForm(
+            prescale=prescale,
+            multiplier=requant.multiplier,
+            rounding=middle + half_tie,
+            negative_rounding=middle + (half_tie if zero_point == -128 else -half_tie),
+        )
+    if most_prescale < 0:
+        return None
+    multiplier = math.floor(math.ldexp(requant.multiplier, prescale - most_prescale) + 0.5)
+    if multiplier >= _MULTIPLIER_ONE:
+        return None
+    form = FloorForm(prescale=most_prescale, multiplier=multiplier, rounding=0, negative_rounding=0)
+    lowest, highest = _roundings(form, requant, zero_point, limit, shift)
+    if zero_point == -128:
+        lowest[:], highest[:] = lowest.max(), highest.min()
+    if (lowest > highest).any():
+        return None
+    rounding, negative_rounding = (int(r) for r in (lowest + highest) // 2)
+    return replace(form, rounding=rounding, negative_rounding=negative_rounding)
+
+
+def _roundings(
+    form: FloorForm, requant: Requant, zero_point: int, limit: int, shift: int
+) -> tuple[Int64Array, Int64Array]:
+    """The lowest and the highest roundings [not negative, negative] with the right results.
+
+    Both the form and double rounding are step functions that never decrease, so they agree if and
+    only if they agree on either side of each step.
+    """
+    results = np.arange(-127, 128)
+    # Accumulators on either side of each step, by bisection; beyond the limits if there is none.
+    below, above = np.full(255, -limit - 1), np.full(255, limit + 1)
+    while (above - below > 1).any():
+        middle = (below + above) >> 1
+        reached = multiply_by_quantized_multiplier(middle, requant) + zero_point >= results
+        above, below = np.where(reached, middle, above), np.where(reached, below, middle)
+
+    def missing(acc: Int64Array) -> Int64Array:
+        return (results << shift) - (((acc << form.prescale) * form.multiplier) >> 32)
+
+    # Zero is the least of those that are not negative, -1 the largest of those that are.
+    at_least = missing(np.maximum(above, 0))[above <= limit], missing(above)[above < 0]
+    below_it = missing(below)[below >= 0], missing(np.minimum(below, -1))[below >= -limit]
+    reach = 1 << 30
+    return (
+        np.array([values.max(initial=-reach) for values in at_least]),
+        np.array([values.min(initial=reach) - 1 for values in below_it]),
+    )
