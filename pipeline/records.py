@@ -38,10 +38,14 @@ class OpKind(Enum):
     HARD_SWISH = "HARD_SWISH"
     LEAKY_RELU = "LEAKY_RELU"
     LOGISTIC = "LOGISTIC"
+    MAXIMUM = "MAXIMUM"
     MAX_POOL_2D = "MAX_POOL_2D"
     MEAN = "MEAN"
+    MINIMUM = "MINIMUM"
+    MUL = "MUL"
     PACK = "PACK"
     PAD = "PAD"
+    PRELU = "PRELU"
     QUANTIZE = "QUANTIZE"
     RELU = "RELU"
     RELU6 = "RELU6"
@@ -51,6 +55,7 @@ class OpKind(Enum):
     SHAPE = "SHAPE"
     SOFTMAX = "SOFTMAX"
     STRIDED_SLICE = "STRIDED_SLICE"
+    SUB = "SUB"
     TANH = "TANH"
 
 
@@ -71,7 +76,7 @@ class QuantParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requant:
-    """A positive real factor as a Q31 multiplier and a power of two; shift > 0 is to the left."""
+    """A real factor as a Q31 multiplier and a power of two; shift > 0 is to the left."""
 
     multiplier: int
     shift: int

@@ -7,6 +7,7 @@ caller does not fix (weights, biases) is drawn from `rng`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -209,11 +210,31 @@ def fully_connected(
     return y
 
 
-def add(
+def add(builder: ModelBuilder, rng: np.random.Generator, x: int, **options: Any) -> int:
+    """ADD; see `binary`."""
+    return binary(builder, rng, x, kind="ADD", **options)
+
+
+# Options tables of operators on two operands; PRELU has none.
+_BINARY_OPTIONS: Mapping[str, str] = {
+    "ADD": "AddOptions",
+    "MAXIMUM": "MaximumMinimumOptions",
+    "MINIMUM": "MaximumMinimumOptions",
+    "MUL": "MulOptions",
+    "SUB": "SubOptions",
+}
+
+
+# Those of them that take a fused activation.
+_FUSING = frozenset({"ADD", "MUL", "SUB"})
+
+
+def binary(
     builder: ModelBuilder,
     rng: np.random.Generator,
     x: int,
     *,
+    kind: str,
     other: int | None = None,
     constant_shape: Sequence[int] | None = None,
     other_quant: Quant = (0.07, 4),
@@ -221,7 +242,20 @@ def add(
     activation: str = "NONE",
     output: Quant = (0.1, -3),
 ) -> int:
-    """ADD of `x` and another tensor, a random constant of `constant_shape`, or itself."""
+    """ADD and its kin of `x` and another tensor, a random constant, or itself.
+
+    Args:
+        builder: gets the operator.
+        rng: draws the constant.
+        x: the first operand.
+        kind: of the operator.
+        other: the second operand; `x` where there is no constant either.
+        constant_shape: of a constant second operand.
+        other_quant: of the constant.
+        swap: whether the operands change places.
+        activation: of operators that have one.
+        output: quantization.
+    """
     if constant_shape is not None:
         values = rng.integers(-128, 127, size=tuple(constant_shape), endpoint=True)
         scale, zero_point = other_quant
@@ -229,10 +263,11 @@ def add(
     elif other is None:
         other = x
     shape = np.broadcast_shapes(shape_of(builder, x), shape_of(builder, other))
-    y = _output(builder, "ADD", shape, output)
+    y = _output(builder, kind, shape, output)
     operands = [other, x] if swap else [x, other]
-    code = ACTIVATIONS[activation]
-    builder.operator("ADD", operands, [y], "AddOptions", fusedActivationFunction=code)
+    options = _BINARY_OPTIONS.get(kind)
+    fused = {"fusedActivationFunction": ACTIVATIONS[activation]}
+    builder.operator(kind, operands, [y], options, **(fused if kind in _FUSING else {}))
     return y
 
 

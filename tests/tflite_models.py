@@ -17,8 +17,11 @@ _VERSIONS: Mapping[str, int] = {
     "FULLY_CONNECTED": 5,
     "LEAKY_RELU": 2,
     "LOGISTIC": 2,
+    "MAXIMUM": 2,
     "MAX_POOL_2D": 2,
     "MEAN": 2,
+    "MINIMUM": 2,
+    "MUL": 2,
     "PACK": 2,
     "PAD": 2,
     "QUANTIZE": 2,
@@ -26,6 +29,7 @@ _VERSIONS: Mapping[str, int] = {
     "RELU6": 2,
     "SOFTMAX": 2,
     "STRIDED_SLICE": 2,
+    "SUB": 3,
     "TANH": 2,
 }
 ACTIVATIONS: Mapping[str, int] = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3, "TANH": 4}

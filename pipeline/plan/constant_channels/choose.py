@@ -38,18 +38,25 @@ CHANNELWISE_KINDS = frozenset(
         OpKind.HARD_SWISH,
         OpKind.LEAKY_RELU,
         OpKind.LOGISTIC,
+        OpKind.MAXIMUM,
         OpKind.MAX_POOL_2D,
+        OpKind.MINIMUM,
+        OpKind.MUL,
+        OpKind.PRELU,
         OpKind.QUANTIZE,
         OpKind.RELU,
         OpKind.RELU6,
         OpKind.RELU_0_TO_1,
         OpKind.RELU_N1_TO_1,
+        OpKind.SUB,
         OpKind.TANH,
     }
 )
 
 # Operators that take a constant in place of a computed operand, broadcast over all but channels.
-_CONSTANT_OPERAND_KINDS = frozenset({OpKind.ADD})
+_CONSTANT_OPERAND_KINDS = frozenset(
+    {OpKind.ADD, OpKind.MAXIMUM, OpKind.MINIMUM, OpKind.MUL, OpKind.SUB}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
