@@ -395,6 +395,117 @@ def function(
     return y
 
 
+def _moved(
+    builder: ModelBuilder,
+    x: int,
+    kind: str,
+    inputs: Sequence[int],
+    shape: Sequence[int],
+    options: str | None = None,
+    **values: object,
+) -> int:
+    """An operator with one output that holds values of x, at its quantization."""
+    y = _output(builder, kind, shape, quant_of(builder, x))
+    builder.operator(kind, inputs, [y], options, **values)
+    return y
+
+
+def slice_(
+    builder: ModelBuilder,
+    rng: np.random.Generator,
+    x: int,
+    *,
+    begin: Sequence[int],
+    size: Sequence[int],
+) -> int:
+    """SLICE; a size of -1 is all that is left."""
+    sizes = zip(shape_of(builder, x), begin, size, strict=True)
+    shape = [length - first if count < 0 else count for length, first, count in sizes]
+    limits = [builder.constant("limit", values, dtype="int32") for values in (begin, size)]
+    return _moved(builder, x, "SLICE", [x, *limits], shape, "SliceOptions")
+
+
+def strided_slice(
+    builder: ModelBuilder,
+    rng: np.random.Generator,
+    x: int,
+    *,
+    begin: Sequence[int],
+    end: Sequence[int],
+    step: Sequence[int],
+    result: Sequence[int] | None = None,
+    **masks: int,
+) -> int:
+    """STRIDED_SLICE; `result` is the output's shape where masks change what the limits say."""
+    if result is None:
+        slices = tuple(slice(*limits) for limits in zip(begin, end, step, strict=True))
+        result = np.empty(shape_of(builder, x))[slices].shape
+    limits = [builder.constant("limit", values, dtype="int32") for values in (begin, end, step)]
+    options = "StridedSliceOptions"
+    return _moved(builder, x, "STRIDED_SLICE", [x, *limits], result, options, **masks)
+
+
+def split(
+    builder: ModelBuilder,
+    rng: np.random.Generator,
+    x: int,
+    *,
+    kind: str,
+    axis: int,
+    sizes: Sequence[int],
+    given: Sequence[int] | None = None,
+) -> list[int]:
+    """SPLIT, SPLIT_V or UNPACK into parts of these sizes; `given` is what the file says."""
+    shape = list(shape_of(builder, x))
+    outputs: list[int] = []
+    for size in sizes:
+        part = [*shape]
+        part[axis] = size
+        if kind == "UNPACK":
+            del part[axis]
+        outputs.append(_output(builder, f"{kind}_{len(outputs)}", part, quant_of(builder, x)))
+    place = builder.constant("axis", axis if kind == "SPLIT" else [axis], dtype="int32")
+    if kind == "SPLIT":
+        builder.operator(kind, [place, x], outputs, "SplitOptions", numSplits=len(sizes))
+    elif kind == "SPLIT_V":
+        lengths = builder.constant("sizes", given or sizes, dtype="int32")
+        inputs = [x, lengths, builder.constant("axis", axis, dtype="int32")]
+        builder.operator(kind, inputs, outputs, "SplitVOptions", numSplits=len(sizes))
+    else:
+        builder.operator(kind, [x], outputs, "UnpackOptions", num=len(sizes), axis=axis)
+    return outputs
+
+
+def transpose(
+    builder: ModelBuilder, rng: np.random.Generator, x: int, *, order: Sequence[int]
+) -> int:
+    """TRANSPOSE."""
+    shape = [shape_of(builder, x)[axis] for axis in order]
+    permutation = builder.constant("order", order, dtype="int32")
+    return _moved(builder, x, "TRANSPOSE", [x, permutation], shape, "TransposeOptions")
+
+
+def concatenation(
+    builder: ModelBuilder, rng: np.random.Generator, inputs: Sequence[int], *, axis: int
+) -> int:
+    """CONCATENATION of tensors."""
+    shapes = [shape_of(builder, x) for x in inputs]
+    whole = list(shapes[0])
+    whole[axis] = sum(shape[axis] for shape in shapes)
+    options = "ConcatenationOptions"
+    return _moved(builder, inputs[0], "CONCATENATION", inputs, whole, options, axis=axis)
+
+
+def pack(
+    builder: ModelBuilder, rng: np.random.Generator, inputs: Sequence[int], *, axis: int
+) -> int:
+    """PACK of tensors along a new axis."""
+    shape = list(shape_of(builder, inputs[0]))
+    shape.insert(axis if axis >= 0 else len(shape) + 1 + axis, len(inputs))
+    values = {"axis": axis, "valuesCount": len(inputs)}
+    return _moved(builder, inputs[0], "PACK", inputs, shape, "PackOptions", **values)
+
+
 def reshape(
     builder: ModelBuilder, rng: np.random.Generator, x: int, *, target: Sequence[int]
 ) -> int:

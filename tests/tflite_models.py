@@ -12,6 +12,7 @@ import numpy.typing as npt
 _VERSIONS: Mapping[str, int] = {
     "ADD": 2,
     "AVERAGE_POOL_2D": 2,
+    "CONCATENATION": 2,
     "CONV_2D": 5,
     "DEPTHWISE_CONV_2D": 3,
     "FULLY_CONNECTED": 5,
@@ -27,10 +28,15 @@ _VERSIONS: Mapping[str, int] = {
     "QUANTIZE": 2,
     "RELU": 2,
     "RELU6": 2,
+    "SLICE": 2,
     "SOFTMAX": 2,
+    "SPLIT": 2,
+    "SPLIT_V": 2,
     "STRIDED_SLICE": 2,
     "SUB": 3,
     "TANH": 2,
+    "TRANSPOSE": 2,
+    "UNPACK": 2,
 }
 ACTIVATIONS: Mapping[str, int] = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3, "TANH": 4}
 PADDINGS: Mapping[str, int] = {"SAME": 0, "VALID": 1}

@@ -29,6 +29,7 @@ from pipeline.ops.checks import (
     constant_of,
     zero_point_of,
 )
+from pipeline.ops.concatenation import ConcatenationAttrs
 from pipeline.ops.convolution import attrs_of
 from pipeline.ops.filters import accumulator_limits, bias_values, real_factors
 from pipeline.ops.fully_connected import FullyConnectedAttrs
@@ -37,6 +38,7 @@ from pipeline.ops.mean import MeanAttrs, mean_factor
 from pipeline.ops.pad import PadAttrs
 from pipeline.ops.pool_2d import Pool2DAttrs
 from pipeline.ops.quantize import requantization_table
+from pipeline.ops.strided_copy import StridedCopyAttrs
 from pipeline.records import Graph, Op, OpKind, Tensor
 
 Int64Array = npt.NDArray[np.int64]
@@ -278,6 +280,52 @@ def _lookup(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
     )
 
 
+def _concatenation(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
+    """One after the other along channels, or every input's values in one place."""
+    attrs = op.attrs
+    assert isinstance(attrs, ConcatenationAttrs)
+    output = graph.tensors[op.outputs[0]]
+    if op.kind is OpKind.CONCATENATION and attrs.axis == len(output.shape) - 1:
+        return Reach(
+            low=np.concatenate([reach.low for reach in inputs]),
+            high=np.concatenate([reach.high for reach in inputs]),
+        )
+    seen = [seen_as(reach, channels_of(output)) for reach in inputs]
+    if op.kind is OpKind.PACK and attrs.axis == len(output.shape) - 1:
+        # The new axis runs over the inputs.
+        return Reach(
+            low=np.array([reach.low.min() for reach in inputs]),
+            high=np.array([reach.high.max() for reach in inputs]),
+        )
+    return Reach(
+        low=np.min([reach.low for reach in seen], axis=0),
+        high=np.max([reach.high for reach in seen], axis=0),
+    )
+
+
+def copied_channels(op: Op, graph: Graph) -> Int64Array | None:
+    """For each index of the output's last axis the channel of the input that it is, or None."""
+    attrs = op.attrs
+    assert isinstance(attrs, StridedCopyAttrs)
+    x, output = graph.tensors[op.inputs[attrs.source]], graph.tensors[op.outputs[0]]
+    channels = channels_of(x)
+    *others, last = attrs.stride or (0,)
+    if any(stride % channels for stride in others):
+        return None
+    return (attrs.offset + np.arange(channels_of(output)) * last) % channels
+
+
+def _strided_copy(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
+    """Slices, splits and transpositions."""
+    attrs = op.attrs
+    assert isinstance(attrs, StridedCopyAttrs)
+    source = inputs[attrs.source]
+    copied = copied_channels(op, graph)
+    if copied is None:
+        return seen_as(seen_as(source, 1), channels_of(graph.tensors[op.outputs[0]]))
+    return Reach(low=source.low[copied], high=source.high[copied])
+
+
 def _reshape(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
     return seen_as(inputs[0], channels_of(graph.tensors[op.outputs[0]]))
 
@@ -295,6 +343,7 @@ _EVALUATE: Mapping[OpKind, Callable[[Op, Graph, Int64Array, Int64Array], Int64Ar
 _RULES: Mapping[OpKind, Rule] = {
     OpKind.ADD: _binary,
     OpKind.AVERAGE_POOL_2D: _pool,
+    OpKind.CONCATENATION: _concatenation,
     OpKind.CONV_2D: _convolution,
     OpKind.DEPTHWISE_CONV_2D: _convolution,
     OpKind.FULLY_CONNECTED: _fully_connected,
@@ -306,6 +355,7 @@ _RULES: Mapping[OpKind, Rule] = {
     OpKind.MEAN: _mean,
     OpKind.MINIMUM: _binary,
     OpKind.MUL: _binary,
+    OpKind.PACK: _concatenation,
     OpKind.PAD: _pad,
     OpKind.PRELU: _binary,
     OpKind.QUANTIZE: _quantize,
@@ -314,6 +364,12 @@ _RULES: Mapping[OpKind, Rule] = {
     OpKind.RELU_0_TO_1: _lookup,
     OpKind.RELU_N1_TO_1: _lookup,
     OpKind.RESHAPE: _reshape,
+    OpKind.SLICE: _strided_copy,
+    OpKind.SPLIT: _strided_copy,
+    OpKind.SPLIT_V: _strided_copy,
+    OpKind.STRIDED_SLICE: _strided_copy,
     OpKind.SUB: _binary,
     OpKind.TANH: _lookup,
+    OpKind.TRANSPOSE: _strided_copy,
+    OpKind.UNPACK: _strided_copy,
 }
