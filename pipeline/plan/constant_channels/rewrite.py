@@ -51,9 +51,6 @@ class _Rewriter:
         elif op.kind in CHANNELWISE_KINDS:
             kept = self._choice.kept[op.outputs[0]]
             inputs = [self._operand(op, position, kept) for position in range(len(op.inputs))]
-        elif op.kind is OpKind.RESHAPE:
-            shape = self.tensors[op.outputs[0]].shape
-            inputs = [op.inputs[0], self._constant("shape", np.array(shape, dtype=np.int32))]
         else:
             return op
         return dataclasses.replace(op, inputs=tuple(inputs))
