@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
@@ -52,7 +53,7 @@ def study_markdown(report: Mapping[str, Any], plots: Mapping[str, Sequence[str]]
         parts += [
             f"## {model}",
             f"Before pruning: {whole['params']:,} parameters, {whole['macs']:,} MACs.",
-            *(f"![{name}]({name})" for name in plots.get(model, ())),
+            *(f"![{name}]({quote(name)})" for name in plots.get(model, ())),
             "### Best by validation samples",
             _markdown(*_cells(report, _by_cost(report, best))),
             "### All points",

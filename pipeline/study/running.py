@@ -201,8 +201,7 @@ def _work_off(config: StudyConfig, trials: Trials, queue: Queue, reporter: Repor
 
     total = queue.num_slots()
     done = len(queue.records())
-    if done:
-        reporter.log(f"{done} of {total} trials are finished already")
+    reporter.log(f"{done} of {total} trials are finished already" if done else f"{total} trials")
     while queue.has_waiting() or len(queue.records()) + len(queue.lost()) < total:
         record = queue.take(work) if queue.has_waiting() else None
         if record is not None:

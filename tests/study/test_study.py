@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 STUDY = """
 [study]
 seeds = [0, 1]
-heartbeat_s = 1
+heartbeat_s = 3
 [model]
 files = ["net.keras"]
 [data]
