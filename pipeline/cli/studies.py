@@ -9,6 +9,7 @@ import click
 
 from pipeline.cli.options import JSON, Session, verb
 from pipeline.cli.output import check_writable, show
+from pipeline.errors import MismatchError
 
 
 @verb
@@ -65,3 +66,19 @@ def study(
     report = run_study(loaded, place, session.reporter())
     if report is not None:
         show(report, json_path, study_tables)
+        _require_models(report)
+
+
+def _require_models(report: Any) -> None:
+    """Raise MismatchError where a proof failed, or every trial."""
+    unproved = [record for record in report["failed"] if record["error"] == "MismatchError"]
+    if unproved:
+        raise MismatchError(
+            f"study {report['name']}: every pruned model must give what the masked original gives. "
+            f"Received: {len(unproved)} that do not, the first: {unproved[0]['reason']}"
+        )
+    if not report["trials"]:
+        raise MismatchError(
+            f"study {report['name']}: expected at least one trial that ends with a model. "
+            f"Received: {len(report['failed'])} that failed; the reasons are above."
+        )

@@ -37,6 +37,7 @@ def study_report(
     columns: Sequence[str],
     equal: Mapping[str, Any],
     models: Mapping[str, Any],
+    config: Mapping[str, Any],
     records: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The JSON object of a study; docs/study.md describes every key.
@@ -44,6 +45,7 @@ def study_report(
     Args:
         name, mode, metric, columns, equal: of its STUDY.toml.
         models: costs before pruning, by name.
+        config: all of STUDY.toml.
         records: of the trials.
     """
     done = [record for record in records if record["status"] == "done"]
@@ -60,6 +62,7 @@ def study_report(
         "equal": dict(equal),
         "models": dict(models),
         "rows": rows,
+        "config": dict(config),
         "failed": [dict(record) for record in records if record["status"] == "failed"],
         "trials": [dict(record) for record in done],
     }
@@ -70,8 +73,7 @@ def _by_point(records: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, An
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
         point = record["point"]
-        identity = [point[key] for key in ("model", "method", "amount", "options")]
-        same = groups.setdefault(repr(identity), [])
+        same = groups.setdefault(identity_of(point), [])
         # A search may come to the same point again.
         if point["seed"] not in [other["point"]["seed"] for other in same]:
             same.append(record)
@@ -131,6 +133,11 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"mean": sum(values) / len(values), "min": min(values), "max": max(values)}
 
 
+def identity_of(point: Mapping[str, Any]) -> str:
+    """What a point or a row is apart from its seed."""
+    return repr([point[key] for key in ("model", "method", "amount", "options")])
+
+
 def label_of(point: Mapping[str, Any]) -> str:
     """A method with its options."""
     return " ".join([point["method"], *(f"{k}={v}" for k, v in point["options"].items())])
@@ -145,11 +152,15 @@ def amount_of(point: Mapping[str, Any]) -> str:
     return words.get(kind, str(value))
 
 
+def point_text(point: Mapping[str, Any]) -> str:
+    """All of a point, in words."""
+    words = [point["model"], label_of(point), amount_of(point), f"seed {point['seed']}"]
+    return ", ".join(filter(None, words))
+
+
 def trial_line(record: Mapping[str, Any], done: int, total: int, metric: str, left_s: float) -> str:
     """One line on a trial that has just finished."""
-    point = record["point"]
-    words = [label_of(point), amount_of(point), f"seed {point['seed']}"]
-    head = f"{done} of {total}: {point['model']}, {', '.join(filter(None, words))}"
+    head = f"{done} of {total}: {point_text(record['point'])}"
     if record["status"] == "failed":
         return f"{head}: failed, {record['reason']}"
     costs = [f"{record['params']:,} params", f"{record['macs']:,} MACs"]

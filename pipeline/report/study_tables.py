@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.report.study import COST_NAMES, UNPRUNED, amount_of, label_of
+from pipeline.report.study import COST_NAMES, UNPRUNED, amount_of, identity_of, point_text
 
 # Columns of words; all others are figures.
 _WORDS = ("method", "amount", "best by", "trials")
@@ -52,7 +53,7 @@ def study_markdown(report: Mapping[str, Any], plots: Mapping[str, Sequence[str]]
         parts += [
             f"## {model}",
             f"Before pruning: {whole['params']:,} parameters, {whole['macs']:,} MACs.",
-            *(f"![{name}]({name})" for name in plots.get(model, ())),
+            *(f"![{name}]({quote(name)})" for name in plots.get(model, ())),
             "### Best by validation samples",
             _markdown(*_cells(report, _by_cost(report, best))),
             "### All points",
@@ -95,7 +96,7 @@ def _cells(
     if folders is not None:
         columns.append("trials")
         for row, line in zip(rows, lines, strict=True):
-            line.append(", ".join(f"`{name}`" for name in folders[_identity(row)]))
+            line.append(", ".join(f"`{name}`" for name in folders[identity_of(row)]))
     return columns, lines
 
 
@@ -105,28 +106,21 @@ def _fronts(row: Mapping[str, Any]) -> str:
     return ", ".join(names) or ("together" if row["front"]["validation"] else "")
 
 
-def _identity(point: Mapping[str, Any]) -> str:
-    return repr([point[key] for key in ("model", "method", "amount", "options")])
-
-
 def _folders(report: Mapping[str, Any], model: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for record in report["trials"]:
         if record["point"]["model"] == model:
             name = record["folder"].rpartition("/")[2]
-            found.setdefault(_identity(record["point"]), []).append(name)
+            found.setdefault(identity_of(record["point"]), []).append(name)
     return found
 
 
 def _failures(report: Mapping[str, Any]) -> list[str]:
-    lines = []
-    for record in report["failed"]:
-        point = record["point"]
-        words = ["a trial of the search"]
-        if point is not None:
-            words = [point["model"], label_of(point), amount_of(point), f"seed {point['seed']}"]
-        lines.append(f"{', '.join(filter(None, words))}: {record['error']}: {record['reason']}")
-    return lines
+    return [
+        f"{'a trial of the search' if record['point'] is None else point_text(record['point'])}: "
+        f"{record['error']}: {record['reason']}"
+        for record in report["failed"]
+    ]
 
 
 def _note(report: Mapping[str, Any]) -> str:

@@ -202,6 +202,12 @@ class StudyConfig:
     search: SearchSection = field(default_factory=SearchSection)
     methods: Mapping[str, MethodTable] = field(default_factory=dict)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Sections as plain dictionaries, without the storage, whose URL may hold a password."""
+        sections = dataclasses.asdict(self)
+        del sections["study"]["storage"]
+        return sections
+
     @property
     def model_names(self) -> dict[str, Path]:
         """The model files by the names that trials call them."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.artifacts import hash_value
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, MissingToolError
 
 if TYPE_CHECKING:
     import optuna
@@ -100,8 +100,18 @@ class Queue:
     def __enter__(self) -> Queue:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        import optuna
+
         self.close()
+        if isinstance(error, optuna.exceptions.StorageInternalError):
+            raise ConfigError(
+                "study.storage: expected an answer. Received: "
+                f"{type(error.__cause__ or error).__name__}. What is finished is kept: start the "
+                "study again when the storage is there."
+            ) from error
 
     def close(self) -> None:
         """Leave the storage."""
@@ -191,7 +201,8 @@ class Queue:
     def take(self, work: Work) -> dict[str, Any] | None:
         """Do one trial of the queue; its record, or None where none was left to take.
 
-        A KeyboardInterrupt or SystemExit puts the trial back.
+        What stops the worker and says nothing on the trial puts the trial back: a
+        KeyboardInterrupt, a SystemExit, a MissingToolError.
         """
         import optuna
 
@@ -206,10 +217,10 @@ class Queue:
                 raise optuna.TrialPruned
             try:
                 record, values = work(slot, trial)
-            except (KeyboardInterrupt, SystemExit) as stop:
+            except (KeyboardInterrupt, SystemExit, MissingToolError) as stop:
                 trial.set_user_attr(_PUT_BACK, True)
                 if isinstance(stop, SystemExit):
-                    # Of the two, Optuna ends the trial for a KeyboardInterrupt alone.
+                    # Optuna ends the trial for all others.
                     study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 raise
             worked = True

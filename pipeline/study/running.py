@@ -201,9 +201,8 @@ def _work_off(config: StudyConfig, trials: Trials, queue: Queue, reporter: Repor
 
     total = queue.num_slots()
     done = len(queue.records())
-    if done:
-        reporter.log(f"{done} of {total} trials are finished already")
-    while len(queue.records()) + len(queue.lost()) < total:
+    reporter.log(f"{done} of {total} trials are finished already" if done else f"{total} trials")
+    while queue.has_waiting() or len(queue.records()) + len(queue.lost()) < total:
         record = queue.take(work) if queue.has_waiting() else None
         if record is not None:
             finished = queue.records()
@@ -242,6 +241,7 @@ def _report(
         columns=config.costs.columns,
         equal=dataclasses.asdict(config.equal),
         models=trials.wholes(),
+        config=config.to_dict(),
         records=[*queue.records().values(), *lost],
     )
     write_json(folder / "study.json", report)

@@ -24,6 +24,7 @@ from typing import Any, Protocol
 from pipeline.errors import ConfigError
 from pipeline.prune.criteria.table import CRITERIA
 from pipeline.prune.select import Limits
+from pipeline.report.study import point_text
 from pipeline.stages.prune_methods import METHODS, PruneSettings, check_settings
 from pipeline.study.config import BUDGET, NONE, EqualSection, MethodTable, StudyConfig
 
@@ -88,17 +89,6 @@ class Point:
     def told(self) -> dict[str, Any]:
         """The options by name."""
         return dict(self.options)
-
-    @property
-    def label(self) -> str:
-        """The method with its options."""
-        return " ".join([self.method, *(f"{name}={value}" for name, value in self.options)])
-
-    @property
-    def text(self) -> str:
-        """All of it, for people."""
-        amount = [] if self.amount is None else [f"{self.amount[0]} {self.amount[1]}"]
-        return ", ".join([self.model, self.label, *amount, f"seed {self.seed}"])
 
 
 def grid(config: StudyConfig) -> list[Point]:
@@ -328,4 +318,4 @@ def _check(points: Sequence[Point], config: StudyConfig) -> None:
         try:
             check_settings(prune_settings(point, config.equal, some), has_data=True)
         except ConfigError as error:
-            raise ConfigError(f"study: {point.text}: {error}") from error
+            raise ConfigError(f"study: {point_text(point.to_dict())}: {error}") from error

@@ -192,18 +192,6 @@ class Trials:
         costs = self._config.costs
         return [costs.board, str(find_toolchain(load_board(costs.board), costs.toolchain))]
 
-    def known(self, point: Point) -> bool:
-        """Whether the study's folder has all of a point's results."""
-        key = self.key(point)
-        trial = _stage("trials", key)
-        if not self._folder.is_current(trial, key):
-            return False
-        folder = self._folder.stage_path(trial)
-        if (folder / "failed.json").exists():
-            return True
-        costs = self._costs_key(hash_file(folder / "model.keras"))
-        return self._folder.is_current(_stage("costs", costs), costs)
-
     def run(self, point: Point) -> dict[str, Any]:
         """Do what is not done yet of a trial; returns its record, docs/study.md.
 

@@ -74,6 +74,7 @@ def report(records: list[dict[str, Any]], columns: tuple[str, ...] = ("params", 
         columns=columns,
         equal={"epochs": 3, "ignore": ()},
         models={"net": {"params": 100, "macs": 1000}},
+        config={},
         records=records,
     )
     # As it is read back.
@@ -107,18 +108,22 @@ def test_fronts_are_of_means_and_ties_stand_together() -> None:
     }
 
 
-def test_models_have_fronts_of_their_own() -> None:
-    other = record("l1", 0.5, 0, accuracy=0.1, model="other", params=1000, macs=10**6)
+def test_models_have_fronts_of_their_own(tmp_path: Path) -> None:
+    other = record("l1", 0.5, 0, accuracy=0.1, model="a b", params=1000, macs=10**6)
     made = study_report(
         name="mine",
         mode="grid",
         metric="accuracy",
         columns=["params"],
         equal={},
-        models={"net": {"params": 1, "macs": 1}, "other": {"params": 1, "macs": 1}},
+        models={"net": {"params": 1, "macs": 1}, "a b": {"params": 1, "macs": 1}},
+        config={},
         records=[*RECORDS, other],
     )
     assert made["rows"][-1]["front"]["validation"] == ["params", "all"]
+    names = draw_study(made, tmp_path)
+    assert names == {"net": ["net-accuracy-params.png"], "a b": ["a b-accuracy-params.png"]}
+    assert "(a%20b-accuracy-params.png)" in study_markdown(made, names)
 
 
 def test_a_point_that_a_search_comes_to_twice_counts_once() -> None:

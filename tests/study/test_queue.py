@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, MissingToolError
 from pipeline.study.queue import Queue, Slot, queue_name
 from tests.shared import REPOSITORY
 from tests.study import postgres
@@ -118,7 +118,7 @@ def test_a_failed_trial_is_finished(opened: Opened) -> None:
     assert work_off(opened()) == 0
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, MissingToolError])
 def test_an_interrupted_trial_goes_back(kind: type[BaseException], opened: Opened) -> None:
     def interrupted(slot: Slot, trial: Any) -> Any:
         raise kind
@@ -222,6 +222,13 @@ def test_a_server_that_does_not_answer(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"study.storage: expected a PostgreSQL server") as caught:
         Queue(url, tmp_path, 60)
     assert "secret" not in str(caught.value)
+
+
+def test_a_server_that_stops(opened: Opened) -> None:
+    with postgres.server() as url:
+        queue = opened(url)
+    with pytest.raises(ConfigError, match="What is finished is kept"), queue:
+        queue.records()
 
 
 WORKER = """

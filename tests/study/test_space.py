@@ -125,10 +125,6 @@ WRONG = {
         "method combined: expected ratios",
     ),
     "no known budget": (study(["budget"], budgets=("rom=3",)), "Received: 'rom=3'"),
-    "a budget beyond a method": (
-        study(["blockwise"], budgets=("ram=48KiB",)),
-        "method blockwise: follows budgets of params and macs",
-    ),
     "more steps than epochs": (
         study(
             ["iterative"], {"iterative": MethodTable(options={"iterations": (9,)})}, ratios=(0.5,)
