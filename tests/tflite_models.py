@@ -28,6 +28,8 @@ _VERSIONS: Mapping[str, int] = {
     "QUANTIZE": 2,
     "RELU": 2,
     "RELU6": 2,
+    "RESIZE_BILINEAR": 3,
+    "RESIZE_NEAREST_NEIGHBOR": 3,
     "SLICE": 2,
     "SOFTMAX": 2,
     "SPLIT": 2,
@@ -36,6 +38,7 @@ _VERSIONS: Mapping[str, int] = {
     "SUB": 3,
     "TANH": 2,
     "TRANSPOSE": 2,
+    "TRANSPOSE_CONV": 3,
     "UNPACK": 2,
 }
 ACTIVATIONS: Mapping[str, int] = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3, "TANH": 4}
