@@ -32,26 +32,42 @@ class OpKind(Enum):
 
     ADD = "ADD"
     AVERAGE_POOL_2D = "AVERAGE_POOL_2D"
+    CONCATENATION = "CONCATENATION"
     CONV_2D = "CONV_2D"
     DEPTHWISE_CONV_2D = "DEPTHWISE_CONV_2D"
+    EXPAND_DIMS = "EXPAND_DIMS"
     FULLY_CONNECTED = "FULLY_CONNECTED"
     HARD_SWISH = "HARD_SWISH"
     LEAKY_RELU = "LEAKY_RELU"
     LOGISTIC = "LOGISTIC"
+    MAXIMUM = "MAXIMUM"
     MAX_POOL_2D = "MAX_POOL_2D"
     MEAN = "MEAN"
+    MINIMUM = "MINIMUM"
+    MUL = "MUL"
     PACK = "PACK"
     PAD = "PAD"
+    PRELU = "PRELU"
     QUANTIZE = "QUANTIZE"
     RELU = "RELU"
     RELU6 = "RELU6"
     RELU_0_TO_1 = "RELU_0_TO_1"
     RELU_N1_TO_1 = "RELU_N1_TO_1"
     RESHAPE = "RESHAPE"
+    RESIZE_BILINEAR = "RESIZE_BILINEAR"
+    RESIZE_NEAREST_NEIGHBOR = "RESIZE_NEAREST_NEIGHBOR"
     SHAPE = "SHAPE"
+    SLICE = "SLICE"
     SOFTMAX = "SOFTMAX"
+    SPLIT = "SPLIT"
+    SPLIT_V = "SPLIT_V"
+    SQUEEZE = "SQUEEZE"
     STRIDED_SLICE = "STRIDED_SLICE"
+    SUB = "SUB"
     TANH = "TANH"
+    TRANSPOSE = "TRANSPOSE"
+    TRANSPOSE_CONV = "TRANSPOSE_CONV"
+    UNPACK = "UNPACK"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +87,7 @@ class QuantParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requant:
-    """A positive real factor as a Q31 multiplier and a power of two; shift > 0 is to the left."""
+    """A real factor as a Q31 multiplier and a power of two; shift > 0 is to the left."""
 
     multiplier: int
     shift: int
@@ -101,7 +117,11 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Op:
-    """One operator: tensor indices in and out (-1 for an absent optional input)."""
+    """One operator: tensor indices in and out (-1 for an absent optional input).
+
+    An operator of the file that has several outputs stands here as several, each of which computes
+    one of them; SQUEEZE and EXPAND_DIMS stand as the RESHAPE that they are.
+    """
 
     index: int
     kind: OpKind

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
 from typing import Any
 
 import numpy as np
@@ -35,34 +35,45 @@ class _Writer:
     """The parts of a file, collected from records and from the file of before."""
 
     def __init__(self, graph: Graph, before: Any, schema: Any) -> None:
-        self._graph, self._before, self._schema = graph, before, schema
+        self._graph, self._schema = graph, schema
+        self._before, self._subgraph = before, before.subgraphs[0]
+        self._written_by = {
+            index: operator for operator in self._subgraph.operators for index in operator.outputs
+        }
         used = {*graph.inputs, *graph.outputs}
-        used.update(index for op in graph.ops for index in (*op.inputs, *op.outputs))
+        for op in graph.ops:
+            used.update(_inputs(op), self._operator_of(op).outputs)
         self._place = {index: place for place, index in enumerate(sorted(used - {-1}))}
         self._buffers = [schema.BufferT()]
         self._buffer_of: dict[bytes, int] = {}
-        self._codes: list[Any] = []
+        # (builtin code, version) of each kind of operator.
+        self._codes: list[tuple[int, int]] = []
 
     def file(self) -> bytes:
         import flatbuffers
 
-        schema, before = self._schema, self._before.subgraphs[0]
+        schema = self._schema
         subgraph = schema.SubGraphT()
-        subgraph.name = before.name
+        subgraph.name = self._subgraph.name
         subgraph.tensors = [self._tensor(self._graph.tensors[index]) for index in self._place]
         subgraph.inputs = [self._place[index] for index in self._graph.inputs]
         subgraph.outputs = [self._place[index] for index in self._graph.outputs]
-        written_by = {operator.outputs[0]: operator for operator in before.operators}
-        subgraph.operators = [self._operator(op, written_by) for op in self._graph.ops]
+        # An operator with several outputs stands in the graph once for each of them, side by side.
+        parts = itertools.groupby(self._graph.ops, key=lambda op: id(self._operator_of(op)))
+        subgraph.operators = [self._operator(next(ops)) for _, ops in parts]
         model = schema.ModelT()
         model.version = self._before.version
-        model.operatorCodes = self._codes
+        model.operatorCodes = [self._code(*code) for code in self._codes]
         model.subgraphs = [subgraph]
         model.buffers = self._buffers
         model.signatureDefs = self._signatures()
         packer = flatbuffers.Builder(1024)
         packer.Finish(model.Pack(packer), file_identifier=_FILE_IDENTIFIER)
         return bytes(packer.Output())
+
+    def _operator_of(self, op: Op) -> Any:
+        """The operator of the file of before that computes the output."""
+        return self._written_by[op.outputs[0]]
 
     def _tensor(self, tensor: Tensor) -> Any:
         made = self._schema.TensorT()
@@ -88,25 +99,39 @@ class _Writer:
             self._buffers.append(_aligned_buffer(self._schema, data))
         return self._buffer_of[data]
 
-    def _operator(self, op: Op, written_by: Mapping[int, Any]) -> Any:
-        before = written_by[op.outputs[0]]
+    def _operator(self, op: Op) -> Any:
+        before = self._operator_of(op)
         made = self._schema.OperatorT()
-        made.opcodeIndex = self._code(self._before.operatorCodes[before.opcodeIndex])
-        made.inputs = [self._place.get(index, -1) for index in op.inputs]
-        made.outputs = [self._place[index] for index in op.outputs]
+        made.inputs = [self._place.get(index, -1) for index in _inputs(op)]
+        made.outputs = [self._place[index] for index in before.outputs]
+        if op.kind is OpKind.RESHAPE:
+            # It may have been a SQUEEZE, or have had another shape.
+            made.opcodeIndex = self._code_index(self._schema.BuiltinOperator.RESHAPE, 1)
+            made.builtinOptionsType = self._schema.BuiltinOptions.ReshapeOptions
+            made.builtinOptions = self._schema.ReshapeOptionsT()
+            made.builtinOptions.newShape = list(self._graph.tensors[op.outputs[0]].shape)
+            return made
+        code = self._before.operatorCodes[before.opcodeIndex]
+        # Codes below 128 stand in the older field in old files, and in both in new ones.
+        builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
+        made.opcodeIndex = self._code_index(builtin, code.version)
         made.builtinOptionsType = before.builtinOptionsType
         made.builtinOptions = before.builtinOptions
-        if op.kind is OpKind.RESHAPE and before.builtinOptions is not None:
-            before.builtinOptions.newShape = list(self._graph.tensors[op.outputs[0]].shape)
         return made
 
-    def _code(self, code: Any) -> int:
+    def _code_index(self, builtin: int, version: int) -> int:
         """Place of an operator code; only those that are used are written."""
-        if code not in self._codes:
-            # Codes below 128 stand in the older field in old files, and in both in new ones.
-            code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
-            self._codes.append(code)
-        return self._codes.index(code)
+        if (builtin, version) not in self._codes:
+            self._codes.append((builtin, version))
+        return self._codes.index((builtin, version))
+
+    def _code(self, builtin: int, version: int) -> Any:
+        code = self._schema.OperatorCodeT()
+        code.builtinCode = builtin
+        # Codes above 127 do not fit the older field, which then holds 127.
+        code.deprecatedBuiltinCode = min(builtin, 127)
+        code.version = version
+        return code
 
     def _signatures(self) -> list[Any] | None:
         """The signatures with the new places of their tensors."""
@@ -115,6 +140,11 @@ class _Writer:
                 entry.tensorIndex = self._place[entry.tensorIndex]
         signatures: list[Any] | None = self._before.signatureDefs
         return signatures
+
+
+def _inputs(op: Op) -> tuple[int, ...]:
+    """The inputs that the file needs: a RESHAPE has its shape in its options."""
+    return op.inputs[:1] if op.kind is OpKind.RESHAPE else op.inputs
 
 
 def _aligned_buffer(schema: Any, data: bytes) -> Any:

@@ -193,6 +193,36 @@ def test_a_depthwise_layer_of_one_channel_loses_any_output() -> None:
     assert removed(slim(net.end(deep))) == [1, 0]
 
 
+def test_moved_and_joined_channels_go_with_their_origin(compiler: HostCompiler) -> None:
+    net = Network(4)
+    a, b = net.conv(net.x, [0, LOW, 2]), net.conv(net.x, [LOW, 0, 1])
+    joined = one_op.concatenation(net.builder, net.rng, [a, b], axis=3)
+    turned = one_op.transpose(net.builder, net.rng, joined, order=(0, 2, 1, 3))
+    gated = one_op.binary(
+        net.builder, net.rng, turned, kind="MUL", constant_shape=(1, 1, 1, 6), output=(0.05, -100)
+    )
+    smooth = one_op.function(net.builder, net.rng, gated, kind="HARD_SWISH", output=(0.05, 0))
+    made = slim(net.end(smooth, output=(1.0, 0)))
+    assert removed(made) == [1, 1, 0]
+    assert_exact(made.tflite, compiler)
+
+
+def test_operands_joined_along_another_axis_share_their_channels() -> None:
+    for dead, goes in (([0, LOW, 2], 1), ([LOW, 0, 2], 0)):
+        net = Network()
+        a, b = net.conv(net.x, [0, LOW, 2]), net.conv(net.x, dead)
+        joined = one_op.concatenation(net.builder, net.rng, [a, b], axis=1)
+        assert removed(slim(net.end(joined, output=(1.0, 0)))) == [goes, goes, 0]
+
+
+def test_parts_of_channels_keep_them_all() -> None:
+    net = Network()
+    dead = net.conv(net.x, [0, LOW, 2, LOW])
+    first, second = one_op.split(net.builder, net.rng, dead, kind="SPLIT", axis=3, sizes=[2, 2])
+    made = slim(net.finish(first, second))
+    assert removed(made) == [0]
+
+
 def test_groups_go_as_a_whole() -> None:
     for biases, goes in (([LOW, 0, 0, 0], 0), ([LOW, LOW, 0, 0], 2)):
         net = Network()
@@ -398,7 +428,7 @@ def _random_layer(
         "per_channel": bool(rng.integers(2)),
     }
     alike = [index for index in earlier if one_op.shape_of(builder, index) == shape]
-    kind = int(rng.integers(9))
+    kind = int(rng.integers(15))
     if kind <= 2:
         groups = int(rng.choice([g for g in (1, 1, 2) if shape[3] % g == 0]))
         channels = groups * int(rng.integers(1, 6 // groups))
@@ -418,8 +448,48 @@ def _random_layer(
         return one_op.pool_2d(builder, rng, x, kind=pool, padding="SAME", stride=(1, 1))
     if kind == 7:
         return one_op.pad(builder, rng, x, amounts=[(0, 0), (1, 0), (0, 1), (0, 0)])
-    flat = one_op.reshape(builder, rng, x, target=(1, int(np.prod(shape))))
-    return one_op.reshape(builder, rng, flat, target=shape)
+    if kind == 8:
+        flat = one_op.reshape(builder, rng, x, target=(1, int(np.prod(shape))))
+        return one_op.reshape(builder, rng, flat, target=shape)
+    if kind == 9:
+        function = str(rng.choice(["LOGISTIC", "TANH", "HARD_SWISH", "RELU6"]))
+        return one_op.function(builder, rng, x, kind=function)
+    if kind == 10:
+        gate = (1, 1, 1, int(rng.choice([1, shape[3]])))
+        return one_op.binary(
+            builder,
+            rng,
+            x,
+            kind=str(rng.choice(["MUL", "SUB", "MAXIMUM", "PRELU"])),
+            constant_shape=gate,
+            other_quant=one_op.quant_of(builder, x),
+            output=one_op.quant_of(builder, x),
+        )
+    if kind == 11:
+        quant = one_op.quant_of(builder, x)
+        others = [index for index in alike if one_op.quant_of(builder, index) == quant]
+        axis = int(rng.integers(2, 4)) if shape[3] < 6 else 2
+        return one_op.concatenation(builder, rng, [x, int(rng.choice(others))], axis=axis)
+    if kind == 12:
+        size = tuple(int(length) for length in rng.integers(1, 8, size=2))
+        resize = str(rng.choice(["RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"]))
+        return one_op.resize(builder, rng, x, kind=resize, size=size)
+    if kind == 13:
+        size = (2 * shape[1], shape[2])
+        return one_op.transpose_conv(builder, rng, x, channels=2, size=size, stride=(2, 1))
+    return _moved(builder, rng, x)
+
+
+def _moved(builder: ModelBuilder, rng: np.random.Generator, x: int) -> int:
+    """A transposition, or a part."""
+    shape = one_op.shape_of(builder, x)
+    if rng.integers(2):
+        order = (0, *(int(axis) + 1 for axis in rng.permutation(3)))
+        return one_op.transpose(builder, rng, x, order=order)
+    if shape[3] % 2 == 0 and rng.integers(2):
+        return one_op.split(builder, rng, x, kind="SPLIT", axis=3, sizes=[shape[3] // 2] * 2)[0]
+    begin = [0, int(rng.integers(shape[1])), 0, int(rng.integers(shape[3]))]
+    return one_op.slice_(builder, rng, x, begin=begin, size=[-1] * 4)
 
 
 def _biases(rng: np.random.Generator, channels: int) -> list[int]:
@@ -467,7 +537,7 @@ def test_no_value_leaves_its_bounds(seed: int) -> None:
 def test_random_networks_lose_channels_and_run(compiler: HostCompiler) -> None:
     """The random networks above would prove nothing if nothing in them went."""
     made = [slim(random_network(seed), inputs=1) for seed in range(20)]
-    assert sum(any(removed(model)) for model in made) >= 12
+    assert sum(any(removed(model)) for model in made) >= 5
     for model in made[:4]:
         assert_exact(model.tflite, compiler)
 

@@ -14,14 +14,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.ops.checks import constant_of
+from pipeline.ops.concatenation import ConcatenationAttrs
 from pipeline.ops.convolution import attrs_of
 from pipeline.ops.mean import MeanAttrs
 from pipeline.ops.pad import PadAttrs
+from pipeline.ops.table import SPLIT_KINDS
 from pipeline.plan.constant_channels.intervals import (
     BoolArray,
     Int64Array,
     Reach,
     channels_of,
+    copied_channels,
     filter_by_channel,
     padded_taps,
 )
@@ -30,26 +33,30 @@ from pipeline.records import Graph, Op, OpKind
 # Layers with weights: a bias alone can make an output channel constant.
 WEIGHTED_KINDS = frozenset({OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY_CONNECTED})
 
-# Operators whose output channel i depends on channel i of each operand and on nothing else.
-CHANNELWISE_KINDS = frozenset(
-    {
-        OpKind.ADD,
-        OpKind.AVERAGE_POOL_2D,
-        OpKind.HARD_SWISH,
-        OpKind.LEAKY_RELU,
-        OpKind.LOGISTIC,
-        OpKind.MAX_POOL_2D,
-        OpKind.QUANTIZE,
-        OpKind.RELU,
-        OpKind.RELU6,
-        OpKind.RELU_0_TO_1,
-        OpKind.RELU_N1_TO_1,
-        OpKind.TANH,
-    }
+# Operators on two operands, either of which may be constant.
+OPERAND_KINDS = frozenset(
+    {OpKind.ADD, OpKind.MAXIMUM, OpKind.MINIMUM, OpKind.MUL, OpKind.PRELU, OpKind.SUB}
 )
 
+# Operators whose output channel i depends on channel i of each operand and on nothing else.
+_CHANNELWISE_KINDS = OPERAND_KINDS | {
+    OpKind.AVERAGE_POOL_2D,
+    OpKind.HARD_SWISH,
+    OpKind.LEAKY_RELU,
+    OpKind.LOGISTIC,
+    OpKind.MAX_POOL_2D,
+    OpKind.QUANTIZE,
+    OpKind.RELU,
+    OpKind.RELU6,
+    OpKind.RELU_0_TO_1,
+    OpKind.RELU_N1_TO_1,
+    OpKind.RESIZE_BILINEAR,
+    OpKind.RESIZE_NEAREST_NEIGHBOR,
+    OpKind.TANH,
+}
+
 # Operators that take a constant in place of a computed operand, broadcast over all but channels.
-_CONSTANT_OPERAND_KINDS = frozenset({OpKind.ADD})
+_CONSTANT_OPERAND_KINDS = OPERAND_KINDS - {OpKind.PRELU}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +122,14 @@ def _constant_operands(graph: Graph, reaches: Sequence[Reach]) -> frozenset[tupl
 def _live_ops(graph: Graph, constant_operands: frozenset[tuple[int, int]]) -> tuple[Op, ...]:
     """Operators that an output of the model depends on, in execution order."""
     needed = set(graph.outputs)
+    # The parts of one operator of the file stay together, as it writes all or none of them.
+    together: dict[tuple[int, ...], set[int]] = {}
+    for op in graph.ops:
+        if op.kind in SPLIT_KINDS:
+            together.setdefault(op.inputs, set()).update(op.outputs)
     live = []
     for op in reversed(graph.ops):
-        if needed.isdisjoint(op.outputs):
+        if needed.isdisjoint(together[op.inputs] if op.kind in SPLIT_KINDS else op.outputs):
             continue
         live.append(op)
         needed.update(
@@ -250,10 +262,16 @@ class _Network:
         """What an operator does with channels."""
         if op.kind in WEIGHTED_KINDS:
             return self._weighted(op)
-        if op.kind in CHANNELWISE_KINDS:
+        if op.kind in _CHANNELWISE_KINDS:
             return self._channelwise(op)
-        inputs = np.concatenate([self.nodes[index] for index in self._operands(op)])
+        if op.kind is OpKind.CONCATENATION and len(self._operands(op)) == len(op.inputs):
+            return self._concatenation(op)
+        inputs = np.concatenate([_none(), *(self.nodes[i] for i in self._operands(op))])
         outputs = np.concatenate([self.nodes[index] for index in op.outputs])
+        if op.kind is OpKind.TRANSPOSE:
+            copied = copied_channels(op, self._graph)
+            if copied is not None and len(copied) == len(inputs):
+                return _Edges(outputs, inputs[copied], one=outputs, other=inputs[copied])
         if not _keeps_order(op, self._graph):
             return _opaque(outputs, inputs)
         longer = max(len(inputs), len(outputs))
@@ -274,12 +292,21 @@ class _Network:
         tied = [nodes for nodes in inputs if len(nodes) == len(outputs)]
         return _Edges(
             readers=np.tile(outputs, len(inputs)),
-            read=np.concatenate([np.resize(nodes, len(outputs)) for nodes in inputs]),
+            read=np.concatenate([_none(), *(np.resize(n, len(outputs)) for n in inputs)]),
             one=np.tile(outputs, len(tied)),
             other=np.concatenate([_none(), *tied]),
             # One value that is broadcast over all channels.
             locked=np.concatenate([_none(), *(n for n in inputs if len(n) != len(outputs))]),
         )
+
+    def _concatenation(self, op: Op) -> _Edges:
+        attrs = op.attrs
+        assert isinstance(attrs, ConcatenationAttrs)
+        inputs = np.concatenate([self.nodes[index] for index in op.inputs])
+        outputs = self.nodes[op.outputs[0]]
+        if attrs.axis < len(self._graph.tensors[op.outputs[0]].shape) - 1:
+            outputs = np.tile(outputs, len(op.inputs))
+        return _Edges(outputs, inputs, one=outputs, other=inputs)
 
     def _weighted(self, op: Op) -> _Edges:
         x, outputs = self.nodes[op.inputs[0]], self.nodes[op.outputs[0]]

@@ -8,6 +8,7 @@ is constant whatever the input. An operator without a rule can give any value of
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,15 +21,15 @@ from pipeline.fixed_point import (
     quantize_multiplier,
     scale_in_double,
 )
-from pipeline.ops.add import AddAttrs
+from pipeline.ops import add, extremes, mul, prelu
 from pipeline.ops.base import label_of
 from pipeline.ops.checks import (
     activation_range,
     check_scaled_range,
     constant_of,
-    scale_of,
     zero_point_of,
 )
+from pipeline.ops.concatenation import ConcatenationAttrs
 from pipeline.ops.convolution import attrs_of
 from pipeline.ops.filters import accumulator_limits, bias_values, real_factors
 from pipeline.ops.fully_connected import FullyConnectedAttrs
@@ -37,13 +38,11 @@ from pipeline.ops.mean import MeanAttrs, mean_factor
 from pipeline.ops.pad import PadAttrs
 from pipeline.ops.pool_2d import Pool2DAttrs
 from pipeline.ops.quantize import requantization_table
+from pipeline.ops.strided_copy import StridedCopyAttrs
 from pipeline.records import Graph, Op, OpKind, Tensor
 
 Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-
-# Of the reference's ADD (kernels/add.cc): what both operands are shifted by before scaling.
-_ADD_LEFT_SHIFT = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,33 +201,24 @@ def _output(op: Op, graph: Graph, activation: int, low: Int64Array, high: Int64A
     )
 
 
-def _add(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
-    """Both operands at their lowest, and both at their highest.
+def _binary(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
+    """Operators on two operands: the extremes lie where both are at one of their bounds.
 
-    Source: TFLite `AddElementwise` (kernels/internal/reference/integer_ops/add.h).
+    While one operand is held, each of them only grows or only falls with the other: PRELU does on
+    either side of zero.
     """
-    attrs = op.attrs
-    assert isinstance(attrs, AddAttrs)
-    output = graph.tensors[op.outputs[0]]
-    operands = [graph.tensors[index] for index in op.inputs]
-    twice_largest = 2.0 * max(scale_of(operand) for operand in operands)
-    check_scaled_range(label_of(op), 255, twice_largest / scale_of(output))
-    to_output = quantize_multiplier(twice_largest / ((1 << _ADD_LEFT_SHIFT) * scale_of(output)))
-    channels = channels_of(output)
-
-    def total(bounds: Sequence[Int64Array]) -> Int64Array:
-        scaled = [
-            multiply_by_quantized_multiplier(
-                (bound - zero_point_of(operand)) << _ADD_LEFT_SHIFT,
-                quantize_multiplier(scale_of(operand) / twice_largest),
-            )
-            for bound, operand in zip(bounds, operands, strict=True)
-        ]
-        both = np.broadcast_to(scaled[0] + scaled[1], (channels,))
-        return multiply_by_quantized_multiplier(both, to_output)
-
-    low, high = total([reach.low for reach in inputs]), total([reach.high for reach in inputs])
-    return _output(op, graph, attrs.activation, low, high)
+    a, b = inputs
+    firsts = [a.low, a.high]
+    zero_point = zero_point_of(graph.tensors[op.inputs[0]])
+    if op.kind is OpKind.PRELU:
+        firsts += [np.clip(zero_point + side, a.low, a.high) for side in (-1, 0)]
+    corners = [
+        _EVALUATE[op.kind](op, graph, first, second)
+        for first, second in itertools.product(firsts, (b.low, b.high))
+    ]
+    shape = (channels_of(graph.tensors[op.outputs[0]]),)
+    low, high = (np.broadcast_to(bound(corners, axis=0), shape) for bound in (np.min, np.max))
+    return Reach(low=low, high=high)
 
 
 def _pool(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
@@ -290,27 +280,103 @@ def _lookup(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
     )
 
 
+def _concatenation(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
+    """One after the other along channels, or every input's values in one place."""
+    attrs = op.attrs
+    assert isinstance(attrs, ConcatenationAttrs)
+    output = graph.tensors[op.outputs[0]]
+    if op.kind is OpKind.CONCATENATION and attrs.axis == len(output.shape) - 1:
+        return Reach(
+            low=np.concatenate([reach.low for reach in inputs]),
+            high=np.concatenate([reach.high for reach in inputs]),
+        )
+    seen = [seen_as(reach, channels_of(output)) for reach in inputs]
+    if op.kind is OpKind.PACK and attrs.axis == len(output.shape) - 1:
+        # The new axis runs over the inputs.
+        return Reach(
+            low=np.array([reach.low.min() for reach in inputs]),
+            high=np.array([reach.high.max() for reach in inputs]),
+        )
+    return Reach(
+        low=np.min([reach.low for reach in seen], axis=0),
+        high=np.max([reach.high for reach in seen], axis=0),
+    )
+
+
+def copied_channels(op: Op, graph: Graph) -> Int64Array | None:
+    """For each index of the output's last axis the channel of the input that it is, or None."""
+    attrs = op.attrs
+    assert isinstance(attrs, StridedCopyAttrs)
+    x, output = graph.tensors[op.inputs[attrs.source]], graph.tensors[op.outputs[0]]
+    channels = channels_of(x)
+    *others, last = attrs.stride or (0,)
+    if any(stride % channels for stride in others):
+        return None
+    return (attrs.offset + np.arange(channels_of(output)) * last) % channels
+
+
+def _strided_copy(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
+    """Slices, splits and transpositions."""
+    attrs = op.attrs
+    assert isinstance(attrs, StridedCopyAttrs)
+    source = inputs[attrs.source]
+    copied = copied_channels(op, graph)
+    if copied is None:
+        return seen_as(seen_as(source, 1), channels_of(graph.tensors[op.outputs[0]]))
+    return Reach(low=source.low[copied], high=source.high[copied])
+
+
+def _resize(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
+    """Neither a pixel nor a mean of pixels leaves the range of its channel."""
+    return inputs[0]
+
+
 def _reshape(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
     return seen_as(inputs[0], channels_of(graph.tensors[op.outputs[0]]))
 
 
+# Results of an operator for values of both operands.
+_EVALUATE: Mapping[OpKind, Callable[[Op, Graph, Int64Array, Int64Array], Int64Array]] = {
+    OpKind.ADD: add.evaluate,
+    OpKind.MAXIMUM: extremes.evaluate,
+    OpKind.MINIMUM: extremes.evaluate,
+    OpKind.MUL: mul.evaluate,
+    OpKind.PRELU: prelu.evaluate,
+    OpKind.SUB: add.evaluate,
+}
+
 _RULES: Mapping[OpKind, Rule] = {
-    OpKind.ADD: _add,
+    OpKind.ADD: _binary,
     OpKind.AVERAGE_POOL_2D: _pool,
+    OpKind.CONCATENATION: _concatenation,
     OpKind.CONV_2D: _convolution,
     OpKind.DEPTHWISE_CONV_2D: _convolution,
     OpKind.FULLY_CONNECTED: _fully_connected,
     OpKind.HARD_SWISH: _lookup,
     OpKind.LEAKY_RELU: _lookup,
     OpKind.LOGISTIC: _lookup,
+    OpKind.MAXIMUM: _binary,
     OpKind.MAX_POOL_2D: _pool,
     OpKind.MEAN: _mean,
+    OpKind.MINIMUM: _binary,
+    OpKind.MUL: _binary,
+    OpKind.PACK: _concatenation,
     OpKind.PAD: _pad,
+    OpKind.PRELU: _binary,
     OpKind.QUANTIZE: _quantize,
     OpKind.RELU: _lookup,
     OpKind.RELU6: _lookup,
     OpKind.RELU_0_TO_1: _lookup,
     OpKind.RELU_N1_TO_1: _lookup,
     OpKind.RESHAPE: _reshape,
+    OpKind.RESIZE_BILINEAR: _resize,
+    OpKind.RESIZE_NEAREST_NEIGHBOR: _resize,
+    OpKind.SLICE: _strided_copy,
+    OpKind.SPLIT: _strided_copy,
+    OpKind.SPLIT_V: _strided_copy,
+    OpKind.STRIDED_SLICE: _strided_copy,
+    OpKind.SUB: _binary,
     OpKind.TANH: _lookup,
+    OpKind.TRANSPOSE: _strided_copy,
+    OpKind.UNPACK: _strided_copy,
 }
