@@ -27,11 +27,16 @@ PYTEST_ARGS ?=
 # make bench
 BENCH_JSON ?= .cache/bench.json
 FULL ?=
+# make fuzz
+FUZZ_COUNT ?=
+FUZZ_SECONDS ?=
+FUZZ_SEED ?=
+FUZZ_MODEL ?=
 
 C_SOURCES = find firmware boards -name .pio -prune -o -type f \( -name '*.c' -o -name '*.cc' -o -name '*.h' \) -print0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast check format bench pin clean
+.PHONY: help setup run test test-fast check format bench fuzz pin clean
 .NOTPARALLEL:
 
 help:  ## list the targets
@@ -70,6 +75,11 @@ format: $(STAMP)  ## bring Python and C sources into form
 
 bench: $(STAMP)  ## speed, RAM and flash of the reference models beside TFLM's (FULL=1: on every emulator and compiler)
 	@PYTHONPATH=. $(BIN)/python tools/bench.py --json $(call quote,$(BENCH_JSON)) $(if $(FULL),--full)
+
+fuzz: $(STAMP)  ## random models against the reference kernels (FUZZ_COUNT= FUZZ_SECONDS= FUZZ_SEED= FUZZ_MODEL=)
+	@PYTHONPATH=. $(BIN)/python tools/fuzz.py $(if $(FUZZ_COUNT),--count $(FUZZ_COUNT)) \
+		$(if $(FUZZ_SECONDS),--seconds $(FUZZ_SECONDS)) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED)) \
+		$(if $(FUZZ_MODEL),--model $(call quote,$(FUZZ_MODEL)))
 
 pin: $(STAMP)  ## pin the figures that tests hold the engine to
 	@PYTHONPATH=. $(BIN)/python tools/pin.py

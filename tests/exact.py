@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,14 @@ def _smooth(rng: np.random.Generator, tensor: Tensor) -> Array:
         walk = walk.cumsum(axis=axis)
     middle = (int(info.min) + int(info.max)) / 2
     return np.clip(walk + middle, info.min, info.max).astype(tensor.dtype)
+
+
+def save_inputs(path: Path, chosen: Sequence[Sequence[Array]]) -> None:
+    """Write samples, one array per input each, as an .npz for `espalier deploy --inputs`."""
+    stacks = [np.concatenate(column) for column in zip(*chosen, strict=True)]
+    names = ["x"] if len(stacks) == 1 else [f"x{place}" for place in range(len(stacks))]
+    arrays: dict[str, Any] = dict(zip(names, stacks, strict=True))
+    np.savez(path, **arrays)
 
 
 def assert_exact(

@@ -271,6 +271,66 @@ def binary(
     return y
 
 
+def transpose_conv(
+    builder: ModelBuilder,
+    rng: np.random.Generator,
+    x: int,
+    *,
+    channels: int,
+    size: Pair,
+    kernel: Pair = (3, 3),
+    stride: Pair = (2, 2),
+    padding: str = "SAME",
+    per_channel: bool = True,
+    bias: Bias | None = 1000,
+    activation: str = "NONE",
+    filter_scale: float = 0.01,
+    output: Quant = (0.1, -5),
+) -> int:
+    """TRANSPOSE_CONV to an output of height and width `size`; a bias of None is an absent one."""
+    depth = shape_of(builder, x)[3]
+    weights = rng.integers(-127, 127, size=(channels, *kernel, depth), endpoint=True)
+    scales = _scales(rng, channels, per_channel, filter_scale)
+    shape = (1, *size, channels)
+    inputs = [
+        builder.constant("shape", shape, dtype="int32"),
+        builder.constant("filter", weights, scale=scales),
+        x,
+    ]
+    if bias is not None:
+        inputs.append(_bias(builder, rng, x, channels, bias, scales))
+    y = _output(builder, "TRANSPOSE_CONV", shape, output)
+    builder.operator(
+        "TRANSPOSE_CONV",
+        inputs,
+        [y],
+        "TransposeConvOptions",
+        padding=PADDINGS[padding],
+        strideH=stride[0],
+        strideW=stride[1],
+        fusedActivationFunction=ACTIVATIONS[activation],
+    )
+    return y
+
+
+def resize(
+    builder: ModelBuilder,
+    rng: np.random.Generator,
+    x: int,
+    *,
+    kind: str,
+    size: Pair,
+    align_corners: bool = False,
+    half_pixel_centers: bool = False,
+) -> int:
+    """RESIZE_BILINEAR or RESIZE_NEAREST_NEIGHBOR to another height and width."""
+    shape = (1, *size, shape_of(builder, x)[3])
+    name = "ResizeBilinear" if kind == "RESIZE_BILINEAR" else "ResizeNearestNeighbor"
+    places = {"alignCorners": align_corners, "halfPixelCenters": half_pixel_centers}
+    inputs = [x, builder.constant("size", size, dtype="int32")]
+    return _moved(builder, x, kind, inputs, shape, f"{name}Options", **places)
+
+
 def pool_2d(
     builder: ModelBuilder,
     rng: np.random.Generator,

@@ -28,6 +28,8 @@ _VERSIONS: Mapping[str, int] = {
     "QUANTIZE": 2,
     "RELU": 2,
     "RELU6": 2,
+    "RESIZE_BILINEAR": 3,
+    "RESIZE_NEAREST_NEIGHBOR": 3,
     "SLICE": 2,
     "SOFTMAX": 2,
     "SPLIT": 2,
@@ -36,6 +38,7 @@ _VERSIONS: Mapping[str, int] = {
     "SUB": 3,
     "TANH": 2,
     "TRANSPOSE": 2,
+    "TRANSPOSE_CONV": 3,
     "UNPACK": 2,
 }
 ACTIVATIONS: Mapping[str, int] = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3, "TANH": 4}
@@ -117,6 +120,10 @@ class ModelBuilder:
         self.model.buffers.append(buffer)
         self.subgraph.tensors[index].buffer = len(self.model.buffers) - 1
         return index
+
+    def is_int8(self, index: int) -> bool:
+        """Whether a tensor holds int8 values."""
+        return bool(self.subgraph.tensors[index].type == self._schema.TensorType.INT8)
 
     def operator(
         self,

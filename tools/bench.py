@@ -21,8 +21,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipeline import __version__
 from pipeline.artifacts import hash_file, read_json, tool_versions, write_json
 from pipeline.device.board import load_board
@@ -35,7 +33,7 @@ from pipeline.report.bench_tables import bench_tables
 from pipeline.report.progress import Reporter
 from pipeline.report.tables import print_tables
 from pipeline.stages import Deployment, Request, Target, deploy
-from tests.exact import samples, smooth_samples
+from tests.exact import samples, save_inputs, smooth_samples
 
 ROOT = Path(__file__).resolve().parent.parent
 ANCHORS = Path(__file__).with_name("tflm_cortex_m4f.json")
@@ -140,10 +138,7 @@ def deploy_to(path: Path, target: Target, reporter: Reporter) -> Deployment:
     chosen = [*samples(graph, seed=1), *smooth_samples(graph, 4)]
     with tempfile.TemporaryDirectory() as folder:
         inputs = Path(folder) / "inputs.npz"
-        stacks = [np.concatenate(column) for column in zip(*chosen, strict=True)]
-        names = ["x"] if len(stacks) == 1 else [f"x{place}" for place in range(len(stacks))]
-        arrays: dict[str, Any] = dict(zip(names, stacks, strict=True))
-        np.savez(inputs, **arrays)
+        save_inputs(inputs, chosen)
         request = Request(model=path, inputs=str(inputs), command=f"espalier deploy {path.name}")
         return deploy(request, target, reporter)
 

@@ -20,12 +20,14 @@ from pipeline.ops import (
     prelu,
     quantize,
     reshape,
+    resize,
     shape,
     slice,
     softmax,
     split,
     strided_slice,
     transpose,
+    transpose_conv,
 )
 from pipeline.ops.base import DspModule, KernelCall, OpModule, RawOp
 from pipeline.ops.dsp import add as dsp_add
@@ -60,6 +62,8 @@ KERNEL_OPS: Mapping[OpKind, OpModule] = {
     OpKind.RELU6: lookup,
     OpKind.RELU_0_TO_1: lookup,
     OpKind.RELU_N1_TO_1: lookup,
+    OpKind.RESIZE_BILINEAR: resize,
+    OpKind.RESIZE_NEAREST_NEIGHBOR: resize,
     OpKind.SLICE: slice,
     OpKind.SOFTMAX: softmax,
     OpKind.SPLIT: split,
@@ -68,6 +72,7 @@ KERNEL_OPS: Mapping[OpKind, OpModule] = {
     OpKind.SUB: add,
     OpKind.TANH: lookup,
     OpKind.TRANSPOSE: transpose,
+    OpKind.TRANSPOSE_CONV: transpose_conv,
     OpKind.UNPACK: split,
 }
 

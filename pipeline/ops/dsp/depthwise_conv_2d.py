@@ -31,12 +31,13 @@ def call(op: Op, graph: Graph) -> KernelCall | None:
     ):
         return None
     weights = constant_of(graph, op.inputs[1])[0].astype(np.int64)
-    forms = _forms(op, graph, weights)
+    bias = _folded_bias(op, graph, weights)
+    forms = _forms(op, graph, weights, bias)
     if forms is None:
         return None
     # A ReLU leaves a zero point of -128, and one rounding for both signs.
     relu = zero_point_of(output) == -128
-    words = _taps_3x3(weights, _folded_bias(op, graph, weights), forms)
+    words = _taps_3x3(weights, bias, forms)
     return KernelCall(
         function="depthwise_conv_2d_3x3_relu_dsp_s8" if relu else "depthwise_conv_2d_3x3_dsp_s8",
         header="dsp/depthwise_conv_2d_3x3_dsp_s8.h",
@@ -81,29 +82,34 @@ def _fits_3x3(window: Window, x: Tensor, output: Tensor) -> bool:
     )
 
 
-def _forms(op: Op, graph: Graph, weights: Int64Array) -> tuple[FloorForm, ...] | None:
+def _forms(
+    op: Op, graph: Graph, weights: Int64Array, bias: Int64Array
+) -> tuple[FloorForm, ...] | None:
     """The requantization of each channel; None if one has none.
 
     Args:
         op, graph: the layer.
         weights: [height, width, channels].
+        bias: from `_folded_bias`.
     """
     by_channel = weights.reshape(-1, weights.shape[2]).T
     zero_point = zero_point_of(graph.tensors[op.outputs[0]])
     forms = []
-    for channel, limit, real in zip(
+    for channel, start, limit, real in zip(
         by_channel,
+        bias.tolist(),
         accumulator_limits(op, graph, by_channel),
         real_factors(op, graph, len(by_channel)),
         strict=True,
     ):
         check_scaled_range(label_of(op), limit, real)
+        ends = np.stack([channel * -128, channel * 127])
         # Weights are held in 16 bits.
         room = 15 - max(int(channel.max()).bit_length(), int(-1 - channel.min()).bit_length())
         form = floor_form(
             quantize_multiplier(real),
             zero_point=zero_point,
-            limit=limit,
+            reach=(start + int(ends.min(axis=0).sum()), start + int(ends.max(axis=0).sum())),
             shift=_SHIFT,
             most_prescale=room,
         )
@@ -131,7 +137,7 @@ def _taps_3x3(
         *(_lanes(w[0, x], w[1, x]) for x in range(3)),
         _lanes(w[2, 0], w[2, 1]),
         _lanes(w[2, 2], channels),
-        bias * scale,
+        bias * scale + np.array([form.offset for form in forms]),
         np.array([form.multiplier for form in forms]),
         np.array([form.rounding for form in forms]),
         np.array([form.negative_rounding for form in forms]),

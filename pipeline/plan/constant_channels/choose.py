@@ -33,33 +33,30 @@ from pipeline.records import Graph, Op, OpKind
 # Layers with weights: a bias alone can make an output channel constant.
 WEIGHTED_KINDS = frozenset({OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D, OpKind.FULLY_CONNECTED})
 
-# Operators whose output channel i depends on channel i of each operand and on nothing else.
-CHANNELWISE_KINDS = frozenset(
-    {
-        OpKind.ADD,
-        OpKind.AVERAGE_POOL_2D,
-        OpKind.HARD_SWISH,
-        OpKind.LEAKY_RELU,
-        OpKind.LOGISTIC,
-        OpKind.MAXIMUM,
-        OpKind.MAX_POOL_2D,
-        OpKind.MINIMUM,
-        OpKind.MUL,
-        OpKind.PRELU,
-        OpKind.QUANTIZE,
-        OpKind.RELU,
-        OpKind.RELU6,
-        OpKind.RELU_0_TO_1,
-        OpKind.RELU_N1_TO_1,
-        OpKind.SUB,
-        OpKind.TANH,
-    }
+# Operators on two operands, either of which may be constant.
+OPERAND_KINDS = frozenset(
+    {OpKind.ADD, OpKind.MAXIMUM, OpKind.MINIMUM, OpKind.MUL, OpKind.PRELU, OpKind.SUB}
 )
 
+# Operators whose output channel i depends on channel i of each operand and on nothing else.
+_CHANNELWISE_KINDS = OPERAND_KINDS | {
+    OpKind.AVERAGE_POOL_2D,
+    OpKind.HARD_SWISH,
+    OpKind.LEAKY_RELU,
+    OpKind.LOGISTIC,
+    OpKind.MAX_POOL_2D,
+    OpKind.QUANTIZE,
+    OpKind.RELU,
+    OpKind.RELU6,
+    OpKind.RELU_0_TO_1,
+    OpKind.RELU_N1_TO_1,
+    OpKind.RESIZE_BILINEAR,
+    OpKind.RESIZE_NEAREST_NEIGHBOR,
+    OpKind.TANH,
+}
+
 # Operators that take a constant in place of a computed operand, broadcast over all but channels.
-_CONSTANT_OPERAND_KINDS = frozenset(
-    {OpKind.ADD, OpKind.MAXIMUM, OpKind.MINIMUM, OpKind.MUL, OpKind.SUB}
-)
+_CONSTANT_OPERAND_KINDS = OPERAND_KINDS - {OpKind.PRELU}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,7 +262,7 @@ class _Network:
         """What an operator does with channels."""
         if op.kind in WEIGHTED_KINDS:
             return self._weighted(op)
-        if op.kind in CHANNELWISE_KINDS:
+        if op.kind in _CHANNELWISE_KINDS:
             return self._channelwise(op)
         if op.kind is OpKind.CONCATENATION and len(self._operands(op)) == len(op.inputs):
             return self._concatenation(op)

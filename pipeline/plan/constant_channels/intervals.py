@@ -326,6 +326,11 @@ def _strided_copy(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
     return Reach(low=source.low[copied], high=source.high[copied])
 
 
+def _resize(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
+    """Neither a pixel nor a mean of pixels leaves the range of its channel."""
+    return inputs[0]
+
+
 def _reshape(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
     return seen_as(inputs[0], channels_of(graph.tensors[op.outputs[0]]))
 
@@ -364,6 +369,8 @@ _RULES: Mapping[OpKind, Rule] = {
     OpKind.RELU_0_TO_1: _lookup,
     OpKind.RELU_N1_TO_1: _lookup,
     OpKind.RESHAPE: _reshape,
+    OpKind.RESIZE_BILINEAR: _resize,
+    OpKind.RESIZE_NEAREST_NEIGHBOR: _resize,
     OpKind.SLICE: _strided_copy,
     OpKind.SPLIT: _strided_copy,
     OpKind.SPLIT_V: _strided_copy,

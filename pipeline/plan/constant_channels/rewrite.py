@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.ops.checks import constant_of, quant_of, scale_of, zero_point_of
 from pipeline.ops.convolution import attrs_of
 from pipeline.ops.filters import bias_values
-from pipeline.plan.constant_channels.choose import CHANNELWISE_KINDS, WEIGHTED_KINDS, Choice
+from pipeline.plan.constant_channels.choose import OPERAND_KINDS, WEIGHTED_KINDS, Choice
 from pipeline.plan.constant_channels.intervals import (
     BoolArray,
     Int64Array,
@@ -48,7 +48,7 @@ class _Rewriter:
         """An operator whose inputs are the new tensors."""
         if op.kind in WEIGHTED_KINDS:
             inputs = self._weighted(op)
-        elif op.kind in CHANNELWISE_KINDS:
+        elif op.kind in OPERAND_KINDS:
             kept = self._choice.kept[op.outputs[0]]
             inputs = [self._operand(op, position, kept) for position in range(len(op.inputs))]
         else:
@@ -78,7 +78,7 @@ class _Rewriter:
         return index
 
     def _operand(self, op: Op, position: int, kept: BoolArray) -> int:
-        """An operand of a channelwise operator, cut to the channels that stay."""
+        """An operand of an operator on two, cut to the channels that stay."""
         index = op.inputs[position]
         tensor = self._graph.tensors[index]
         if (op.index, position) in self._choice.constant_operands:
