@@ -66,11 +66,11 @@ class HostCompiler:
         """
         key = (graph.sha256, command, target)
         if key not in self._models:
-            self._models[key] = self._load(graph, command, target)
+            self._models[key] = self.load(make_plan(graph, target), command)
         return self._models[key]
 
-    def _load(self, graph: Graph, command: str, target: KernelTarget) -> CompiledModel:
-        plan = make_plan(graph, target)
+    def load(self, plan: DeployPlan, command: str = "test") -> CompiledModel:
+        """The same for a plan of one's own."""
         folder = self._generate(plan, command)
         # One translation unit is compiled in half the time of two.
         unit = folder / "unit.c"
@@ -94,10 +94,14 @@ class HostCompiler:
 
         Skips the test where the compiler cannot link such programs.
         """
+        return self.load_sanitized(make_plan(graph, target))
+
+    def load_sanitized(self, plan: DeployPlan) -> SanitizedModel:
+        """The same for a plan of one's own."""
         if not self.can_sanitize():
             pytest.skip(f"{self._command[-1]} has no -fsanitize=address,undefined")
         folder = self._folder / f"sanitized_{next(self._numbers)}"
-        (model,) = self.sanitize_plans([make_plan(graph, target)], folder)
+        (model,) = self.sanitize_plans([plan], folder)
         return model
 
     def sanitize_plans(self, plans: Sequence[DeployPlan], folder: Path) -> list[SanitizedModel]:
