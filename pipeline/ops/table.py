@@ -21,6 +21,8 @@ from pipeline.ops import (
     strided_slice,
 )
 from pipeline.ops.base import DspModule, KernelCall, OpModule, RawOp
+from pipeline.ops.dsp import conv_2d as dsp_conv_2d
+from pipeline.ops.dsp import fully_connected as dsp_fully_connected
 from pipeline.ops.rows import RowWindow, num_rows
 from pipeline.records import Array, Graph, KernelTarget, Op, OpKind
 
@@ -46,7 +48,10 @@ FOLDED_OPS: Mapping[OpKind, Callable[[RawOp], Array]] = {
 }
 
 # Operators with kernels for KernelTarget.DSP beside the portable ones.
-DSP_OPS: Mapping[OpKind, DspModule] = {}
+DSP_OPS: Mapping[OpKind, DspModule] = {
+    OpKind.CONV_2D: dsp_conv_2d,
+    OpKind.FULLY_CONNECTED: dsp_fully_connected,
+}
 
 
 def parse_op(raw: RawOp) -> object:
