@@ -44,6 +44,7 @@ _CHOICES: dict[str, Iterable[str]] = {
     "normalization": NORMALIZATIONS,
     "batch_norm": BATCH_NORM,
 }
+_OPTION_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
 _METHOD = "method"
 
 
@@ -314,8 +315,7 @@ def _option(value: Any, kind: type, place: str) -> Any:
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:
-        words = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
-        raise ConfigError(f"{place} must be {words[kind]}. Received: {value!r}")
+        raise ConfigError(f"{place} must be {_OPTION_WORDS[kind]}. Received: {value!r}")
     return value
 
 
