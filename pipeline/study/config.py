@@ -44,6 +44,7 @@ _CHOICES: dict[str, Iterable[str]] = {
     "normalization": NORMALIZATIONS,
     "batch_norm": BATCH_NORM,
 }
+_OPTION_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
 _METHOD = "method"
 
 
@@ -270,7 +271,9 @@ def option_kinds(method: str) -> dict[str, type]:
         return dict.fromkeys(("scope", "reduction", "normalization", "batch_norm"), str)
     common = METHODS[method].common
     kinds: dict[str, type] = {name: str for name in ("criterion", "reduction") if name in common}
-    return kinds | dict(METHODS[method].options)
+    own = METHODS[method].options
+    # A point is told what can be compared.
+    return kinds | {name: kind for name, kind in own.items() if kind in _OPTION_WORDS}
 
 
 def _override_method(methods: dict[str, Any], dotted: str, raw: str, override: str) -> None:
@@ -314,8 +317,7 @@ def _option(value: Any, kind: type, place: str) -> Any:
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:
-        words = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
-        raise ConfigError(f"{place} must be {words[kind]}. Received: {value!r}")
+        raise ConfigError(f"{place} must be {_OPTION_WORDS[kind]}. Received: {value!r}")
     return value
 
 
