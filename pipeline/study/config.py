@@ -271,7 +271,9 @@ def option_kinds(method: str) -> dict[str, type]:
         return dict.fromkeys(("scope", "reduction", "normalization", "batch_norm"), str)
     common = METHODS[method].common
     kinds: dict[str, type] = {name: str for name in ("criterion", "reduction") if name in common}
-    return kinds | dict(METHODS[method].options)
+    own = METHODS[method].options
+    # A point is told what can be compared.
+    return kinds | {name: kind for name, kind in own.items() if kind in _OPTION_WORDS}
 
 
 def _override_method(methods: dict[str, Any], dotted: str, raw: str, override: str) -> None:

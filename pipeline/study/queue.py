@@ -301,10 +301,12 @@ class Queue:
 
     def _attempts(self) -> Counter[str]:
         """How often a worker has lost each slot."""
+        from optuna.trial import TrialState
+
         return Counter(
             _name_of(trial)
             for trial in self._trials()
-            if trial.state.is_finished()
+            if trial.state == TrialState.FAIL
             and not {_RECORD, _PUT_BACK, _WITHDRAWN} & trial.user_attrs.keys()
         )
 
