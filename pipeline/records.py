@@ -31,10 +31,12 @@ class OpKind(Enum):
     """Operators that the pipeline knows, under TFLite's names."""
 
     ADD = "ADD"
+    ARG_MAX = "ARG_MAX"
     AVERAGE_POOL_2D = "AVERAGE_POOL_2D"
     CONCATENATION = "CONCATENATION"
     CONV_2D = "CONV_2D"
     DEPTHWISE_CONV_2D = "DEPTHWISE_CONV_2D"
+    DEQUANTIZE = "DEQUANTIZE"
     EXPAND_DIMS = "EXPAND_DIMS"
     FULLY_CONNECTED = "FULLY_CONNECTED"
     HARD_SWISH = "HARD_SWISH"

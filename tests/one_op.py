@@ -566,6 +566,27 @@ def pack(
     return _moved(builder, inputs[0], "PACK", inputs, shape, "PackOptions", **values)
 
 
+def dequantize(builder: ModelBuilder, rng: np.random.Generator, x: int) -> int:
+    """DEQUANTIZE to float32."""
+    name = f"dequantize_{len(builder.subgraph.operators)}"
+    y = builder.tensor(name, shape_of(builder, x), dtype="float32")
+    builder.operator("DEQUANTIZE", [x], [y], "DequantizeOptions")
+    return y
+
+
+def arg_max(
+    builder: ModelBuilder, rng: np.random.Generator, x: int, *, axis: int, dtype: str = "int64"
+) -> int:
+    """ARG_MAX to int32 or int64."""
+    shape = list(shape_of(builder, x))
+    del shape[axis]
+    y = builder.tensor(f"arg_max_{len(builder.subgraph.operators)}", shape, dtype=dtype)
+    place = builder.constant("axis", axis, dtype="int32")
+    code = {"int32": 2, "int64": 4}[dtype]
+    builder.operator("ARG_MAX", [x, place], [y], "ArgMaxOptions", outputType=code)
+    return y
+
+
 def reshape(
     builder: ModelBuilder, rng: np.random.Generator, x: int, *, target: Sequence[int]
 ) -> int:

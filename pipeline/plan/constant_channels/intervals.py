@@ -260,6 +260,8 @@ def _pad(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
 
 def _quantize(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
     x, output = (graph.tensors[index] for index in (op.inputs[0], op.outputs[0]))
+    if x.dtype == "float32":
+        return _initial(output)
     table = requantization_table(x, output).view(output.dtype).astype(np.int64)
     low, high = (table[bound & 0xFF] for bound in (inputs[0].low, inputs[0].high))
     return Reach(low=low, high=high)
