@@ -176,5 +176,20 @@ def _call(op: Op, graph: Graph, columns: Columns, kernel: Kernel, channels: Chan
         ),
         tensors=(op.inputs[0], op.outputs[0]),
         rows=image_rows(op, graph),
-        scratch_bytes=pixels * (8 * columns.blocks + columns.run_length),
+        scratch_bytes=8 * columns.runs
+        + 8 * pixels * columns.blocks
+        + _patch_bytes(op, graph, pixels),
     )
+
+
+def _patch_bytes(op: Op, graph: Graph, pixels: int) -> int:
+    """Size of the copy of what lies below the windows of some pixels, if padding is part of it."""
+    window = attrs_of(op).window
+    x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    reach_h = (window.filter_h - 1) * window.dilation_h + 1
+    reach_w = (window.filter_w - 1) * window.dilation_w + 1
+    end_y = (output.shape[1] - 1) * window.stride_h - window.pad_top + reach_h
+    end_x = (output.shape[2] - 1) * window.stride_w - window.pad_left + reach_w
+    if window.pad_top == window.pad_left == 0 and end_y <= x.shape[1] and end_x <= x.shape[2]:
+        return 0
+    return window.filter_h * ((pixels - 1) * window.stride_w + reach_w) * x.shape[3]

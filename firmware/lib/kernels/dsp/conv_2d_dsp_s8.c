@@ -13,110 +13,82 @@ struct work {
   const struct conv_2d_dsp_params *params;
   struct input_rows input;
   multiply *two, *three;  // three may be NULL
+  uint32_t *columns;
   struct channel_pairs pairs;
-  uint32_t *columns;
-  int32_t run_length;  // values
-  int32_t run_taps;
-  int32_t runs;   // of a window's row
-  int8_t *bytes;  // scratch for one run of each pixel
+  struct column_runs runs;
+  int32_t words;           // of a pixel's column, before the rest
+  int32_t reach_w;         // columns of the input that a window spans
+  int32_t *offsets;        // of the runs of an output row's windows
+  int32_t *patch_offsets;  // of the runs in the patch
+  int8_t *patch;           // copy of the part of the input below a group's windows, with padding
+  int32_t patch_w;
 };
 
-// Where the next run goes.
-struct target {
-  uint32_t *columns;
-  int8_t *rest;
-  int32_t rests;  // lanes written there
-  int32_t pixels;
-};
-
-// Lays one run of each pixel, `stride` bytes apart, into columns.
-static void lay_run(const struct work *work, struct target *target, const int8_t *from,
-                    int32_t stride) {
-  uint32_t *(*expand)(uint32_t *, const int8_t *, int32_t, int32_t) =
-      target->pixels == 3 ? expand_columns_3 : expand_columns_2;
-  int32_t words = work->run_length / 4;
-  if (words > 0) {
-    target->columns = expand(target->columns, from, stride, words);
-  }
-  if (!work->params->rest) {
-    if (work->run_length % 4 != 0) {
-      target->columns = expand(target->columns, from + work->run_length - 4, stride, 1);
-    }
-    return;
-  }
-  for (int32_t i = 4 * words; i < work->run_length; ++i, ++target->rests) {
-    int8_t *lane = target->rest + (target->rests / 2 * target->pixels * 2 + target->rests % 2) * 2;
-    for (int32_t pixel = 0; pixel < target->pixels; ++pixel, lane += 4) {
-      store_half(lane, (uint32_t)from[i + pixel * stride]);
-    }
-  }
-}
-
-// Copies a run that begins at column x of an input row, with padding where there is none.
-static void copy_run(const struct work *work, const int8_t *row, int32_t x, int8_t *to) {
+// Fills the patch below windows that begin at (y, x) of the input and span `span` columns.
+static void fill_patch(const struct work *work, int32_t y, int32_t x, int32_t span) {
   const struct conv_2d_dsp_params *p = work->params;
   int32_t channels = p->input_c;
   int32_t before = x < 0 ? -x : 0;
-  int32_t end = p->input_w - x;
-  end = end < work->run_taps ? end : work->run_taps;
-  memset(to, p->input_zero_point, (size_t)work->run_length);
-  if (end > before) {
-    memcpy(to + before * channels, row + (x + before) * channels,
-           (size_t)((end - before) * channels));
+  int32_t end = p->input_w - x < span ? p->input_w - x : span;
+  int32_t inside = (end - before) * channels;
+  int8_t *row = work->patch;
+  memset(row, p->input_zero_point, (size_t)(p->filter_h * work->patch_w * channels));
+  for (int32_t i = 0; i < p->filter_h; ++i, y += p->dilation_h) {
+    if (y >= 0 && y < p->input_h && inside > 0) {
+      const int8_t *from = input_row(work->input, y, p->input_w * channels);
+      memcpy(row + before * channels, from + (x + before) * channels, (size_t)inside);
+    }
+    row += work->patch_w * channels;
   }
 }
 
-// Lays the windows of pixels `step` columns of the input apart into columns; the first window
-// begins at (y, x) of the input.
-static void lay_windows(const struct work *work, struct target *target, int32_t y, int32_t x,
-                        int32_t step) {
-  const struct conv_2d_dsp_params *p = work->params;
-  int32_t channels = p->input_c;
-  int32_t row_bytes = p->input_w * channels;
-  for (int32_t tap_y = 0; tap_y < p->filter_h; ++tap_y, y += p->dilation_h) {
-    int inside = y >= 0 && y < p->input_h;
-    const int8_t *row = inside ? input_row(work->input, y, row_bytes) : NULL;
-    int32_t run_x = x;
-    for (int32_t run = 0; run < work->runs; ++run, run_x += p->dilation_w) {
-      if (!inside) {
-        memset(work->bytes, p->input_zero_point, (size_t)work->run_length);
-        lay_run(work, target, work->bytes, 0);
-      } else if (run_x >= 0 && run_x + (target->pixels - 1) * step + work->run_taps <= p->input_w) {
-        lay_run(work, target, row + run_x * channels, step * channels);
-      } else {
-        for (int32_t i = 0; i < target->pixels; ++i) {
-          copy_run(work, row, run_x + i * step, work->bytes + i * work->run_length);
-        }
-        lay_run(work, target, work->bytes, work->run_length);
-      }
+// Fills in where the runs of windows begin whose rows are `row_bytes` apart in a ring of
+// `ring_bytes`.
+static void list_runs(const struct conv_2d_dsp_params *p, int32_t *offsets, int32_t first,
+                      int32_t row_bytes, int32_t ring_bytes) {
+  int32_t taps = p->dilation_w == 1 ? 1 : p->filter_w;
+  for (int32_t y = 0; y < p->filter_h; ++y) {
+    for (int32_t x = 0; x < taps; ++x) {
+      *offsets++ = first + x * p->dilation_w * p->input_c;
     }
+    first = next_row(first, row_bytes, ring_bytes);
   }
 }
 
 // Computes `pixels` outputs that follow each other. Their windows begin at (y, x) of the input and
-// then every stride_w columns; those of one value at `from`, whatever row they are in.
-static void convolve_pixels(struct work *work, int32_t y, int32_t x, const int8_t *from,
+// then every stride_w columns; `inside` says whether all rows are. Windows of one value begin at
+// `from`, whatever row they are in.
+static void convolve_pixels(struct work *work, int32_t y, int32_t x, int inside, const int8_t *from,
                             int32_t pixels, int8_t *output) {
   const struct conv_2d_dsp_params *p = work->params;
-  int32_t rest = p->filter_h * work->runs * (work->run_length / 4) * 2;
+  int32_t channels = p->input_c;
   while (pixels > 0) {
     // Four are computed as two and two, not as three and one; a single one twice.
     int32_t group = work->three && (pixels == 3 || pixels > 4) ? 3 : 2;
     int32_t step = pixels == 1 ? 0 : p->stride_w;
+    int32_t span = (group - 1) * step + work->reach_w;
     work->pairs.channels = pixels == 1 ? 0 : p->output_c;
-    struct target target = {
-        .columns = work->columns,
-        .rest = (int8_t *)(work->columns + rest * group),
-        .pixels = group,
-    };
+    work->runs.stride = step * channels;
+    work->runs.rest = (uint16_t *)(work->columns + work->words * group);
     if (from) {
-      lay_run(work, &target, from, step * p->input_c);
-      from += group * step * p->input_c;
+      work->runs.from = from;
+      from += group * step * channels;
+    } else if (inside && x >= 0 && x + span <= p->input_w) {
+      work->runs.from = work->input.data + x * channels;
+      work->runs.offsets = work->offsets;
     } else {
-      lay_windows(work, &target, y, x, step);
-      x += group * step;
+      fill_patch(work, y, x, span);
+      work->runs.from = work->patch;
+      work->runs.offsets = work->patch_offsets;
     }
-    (group == 3 ? work->three : work->two)(&work->pairs, output);
+    x += group * step;
+    if (group == 3) {
+      lay_columns_3(work->columns, &work->runs);
+      work->three(&work->pairs, output);
+    } else {
+      lay_columns_2(work->columns, &work->runs);
+      work->two(&work->pairs, output);
+    }
     output += group * p->output_c;
     pixels -= group;
   }
@@ -134,35 +106,59 @@ static int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
 static void convolve(const struct conv_2d_dsp_params *p, struct input_rows input,
                      struct output_rows output, int32_t first_row, int32_t end_row, void *scratch,
                      multiply *two, multiply *three) {
+  int32_t channels = p->input_c;
+  int32_t row_bytes = p->input_w * channels;
   int dense = p->dilation_w == 1;
-  int32_t run_taps = dense ? p->filter_w : 1;
+  int32_t run_length = (dense ? p->filter_w : 1) * channels;
+  int32_t runs = p->filter_h * (dense ? 1 : p->filter_w);
+  int32_t tail = run_length % 4;
+  int32_t group = three ? 3 : 2;
+  int32_t *offsets = scratch;
+  uint32_t *columns = (uint32_t *)(offsets + 2 * runs);
   struct work work = {
       .params = p,
       .input = input,
       .two = two,
       .three = three,
-      .columns = scratch,
-      .bytes = (int8_t *)scratch + 8 * (three ? 3 : 2) * p->blocks,
-      .run_length = run_taps * p->input_c,
-      .run_taps = run_taps,
-      .runs = dense ? 1 : p->filter_w,
-      .pairs = {scratch, p->stream, p->blocks, p->output_c, p->output_c % 2},
+      .columns = columns,
+      .pairs = {columns, p->stream, p->blocks, p->output_c, p->output_c % 2},
+      .runs = {.offsets = offsets,
+               .count = runs,
+               .words = run_length / 4,
+               .back = p->rest || tail == 0 ? 0 : 4 - tail,
+               .singles = p->rest ? tail : 0},
+      .words = runs * (run_length / 4) * 2,
+      .reach_w = (p->filter_w - 1) * p->dilation_w + 1,
+      .offsets = offsets,
+      .patch_offsets = offsets + runs,
+      .patch = (int8_t *)(columns + 2 * group * p->blocks),
   };
-  int32_t row_bytes = p->input_w * p->input_c;
+  work.patch_w = (group - 1) * p->stride_w + work.reach_w;
+  int32_t patch_bytes = work.patch_w * channels;
+  list_runs(p, work.patch_offsets, 0, patch_bytes, p->filter_h * patch_bytes + 1);
+  int32_t reach_h = (p->filter_h - 1) * p->dilation_h + 1;
   int pointwise = p->filter_h * p->filter_w == 1;
   int whole = pointwise && p->stride_h * p->stride_w == 1;
-  int clamped = p->output_min > -128 || p->output_max < 127;
   for (int32_t y = first_row, rows = 1; y < end_row; y += rows) {
     int32_t input_y = y * p->stride_h - p->pad_top;
+    int inside = input_y >= 0 && input_y + reach_h <= p->input_h;
+    const int8_t *from = NULL;
+    if (pointwise) {
+      from = input_row(input, input_y, row_bytes);
+      offsets[0] = 0;
+    } else if (inside) {
+      list_runs(p, offsets, input_y % input.ring * row_bytes, p->dilation_h * row_bytes,
+                input.ring * row_bytes);
+    }
     if (whole) {
       // Until a ring turns, all pixels follow each other.
       rows = least(end_row - y, least(input.ring - y % input.ring, output.ring - y % output.ring));
     }
-    const int8_t *from = pointwise ? input_row(input, input_y, row_bytes) : NULL;
+    int32_t pixels = rows * p->output_w;
     int8_t *to = output_row(output, y, p->output_w * p->output_c);
-    convolve_pixels(&work, input_y, -p->pad_left, from, rows * p->output_w, to);
-    if (clamped) {
-      clamp(p, to, rows * p->output_w * p->output_c);
+    convolve_pixels(&work, input_y, -p->pad_left, inside, from, pixels, to);
+    if (p->output_min > -128 || p->output_max < 127) {
+      clamp(p, to, pixels * p->output_c);
     }
   }
 }

@@ -124,14 +124,14 @@ void fully_connected_dsp_s8(const struct fully_connected_dsp_params *params, con
   };
   for (uint32_t row = 0; row < params->rows; ++row, input += inputs, output += outputs) {
     if (whole > 0) {
-      expand_columns_1(scratch, input, 0, whole);
+      lay_column(scratch, input, whole);
     }
     if (inputs % 4 != 0) {
       int8_t last[4] = {0};
       for (int32_t i = 4 * whole; i < inputs; ++i) {
         last[i % 4] = input[i];
       }
-      expand_columns_1((uint32_t *)scratch + 2 * whole, last, 0, 1);
+      lay_column((uint32_t *)scratch + 2 * whole, last, 1);
     }
     struct quads quads = all;
     quads.stream = params->stream;
