@@ -325,10 +325,12 @@ static const struct {{
 }} kRegions[] = {{
 {rows}}};
 
+enum {{ SIZE = (MODEL_ARENA_BYTES / MODEL_ARENA_ALIGNMENT + 1) * MODEL_ARENA_ALIGNMENT }};
+
 int run_{number}(void) {{
-  uint8_t *arena = aligned_alloc(MODEL_ARENA_ALIGNMENT, MODEL_ARENA_BYTES);
+  uint8_t *arena = aligned_alloc(MODEL_ARENA_ALIGNMENT, SIZE);
   for (;;) {{
-    memset(arena, {_GARBAGE}, MODEL_ARENA_BYTES);
+    memset(arena, {_GARBAGE}, SIZE);
     for (unsigned i = 0; i < MODEL_NUM_INPUTS; ++i) {{
       uint8_t *input = arena + model_inputs[i].offset_bytes;
       if (fread(input, 1, model_inputs[i].size_bytes, stdin) != model_inputs[i].size_bytes) {{
@@ -337,7 +339,7 @@ int run_{number}(void) {{
       }}
     }}
     for (unsigned step = 0; step < MODEL_NUM_STEPS; ++step) {{
-      ASAN_POISON_MEMORY_REGION(arena, MODEL_ARENA_BYTES);
+      ASAN_POISON_MEMORY_REGION(arena, SIZE);
       for (size_t i = 0; i < sizeof kRegions / sizeof kRegions[0]; ++i) {{
         if (kRegions[i].step == step) {{
           ASAN_UNPOISON_MEMORY_REGION(arena + kRegions[i].offset_bytes, kRegions[i].size_bytes);
@@ -345,7 +347,7 @@ int run_{number}(void) {{
       }}
       const struct model_step *part = &model_steps[step];
       model_run_layer(arena, part->layer, part->first_row, part->end_row);
-      ASAN_UNPOISON_MEMORY_REGION(arena, MODEL_ARENA_BYTES);
+      ASAN_UNPOISON_MEMORY_REGION(arena, SIZE);
     }}
     for (unsigned i = 0; i < MODEL_NUM_OUTPUTS; ++i) {{
       fwrite(arena + model_outputs[i].offset_bytes, 1, model_outputs[i].size_bytes, stdout);

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import BOARD, ENGINE, JSON, KEEP_CHANNELS, TOOLCHAIN, verb
-from pipeline.cli.output import check_writable, require_match, show
+from pipeline.cli.output import check_writable, require_match, show, write_text
 
 
 @verb
@@ -83,16 +83,31 @@ def deploy(
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--board", default="mps2_an386", show_default=True, help="Where it is to run.")
 @KEEP_CHANNELS
+@click.option(
+    "--svg",
+    "svg_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also draw the memory over the steps of the schedule.",
+)
 @JSON
-def plan(model: Path, board: str, keep_constant_channels: bool, json_path: Path | None) -> None:
+def plan(
+    model: Path,
+    board: str,
+    keep_constant_channels: bool,
+    svg_path: Path | None,
+    json_path: Path | None,
+) -> None:
     """Show the memory plan and the sizes of MODEL (.tflite) without building anything."""
     from pipeline import stages
     from pipeline.device.board import load_board
     from pipeline.report.memory import plan_report
+    from pipeline.report.memory_picture import memory_picture
     from pipeline.report.tables import plan_tables
 
     facts = load_board(board)
     made = stages.plan_model(model, facts, keep_constant_channels=keep_constant_channels)
+    if svg_path is not None:
+        write_text("--svg", svg_path, memory_picture(made))
     show(plan_report(made, stages.layer_macs(made), facts), json_path, plan_tables)
     stages.check_fits(made, facts)
 

@@ -23,10 +23,15 @@ def show(report: Any, json_path: Path | None, tables: Callable[[Any], Any]) -> N
         return
     print_tables(tables(report))
     if json_path is not None:
-        try:
-            json_path.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"--json {json_path}: cannot be written: {error}") from error
+        write_text("--json", json_path, text + "\n")
+
+
+def write_text(option: str, path: Path, text: str) -> None:
+    """Write a file that an option names."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{option} {path}: cannot be written: {error}") from error
 
 
 def check_writable(path: Path | None) -> None:
