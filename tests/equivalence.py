@@ -17,7 +17,8 @@ from pipeline.reference import ReferenceModel
 from pipeline.stages import plan_model
 from tests.compiled import HostCompiler, SanitizedModel
 from tests.exact import samples, targets_of
-from tests.random_models import SeededDraw, random_graph, random_operator
+from tests.random_draw import SeededDraw
+from tests.random_models import random_graph, random_operator
 
 # A board for each kind of kernels; None is any core.
 _BOARDS = (None, "mps2_an386")

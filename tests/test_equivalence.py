@@ -23,7 +23,9 @@ from tests import compiled
 from tests.compiled import HostCompiler
 from tests.equivalence import check_models, seeded_model
 from tests.exact import assert_exact
-from tests.random_models import OPERATORS, SeededDraw, random_graph, random_operator
+from tests.random_draw import SeededDraw
+from tests.random_models import random_graph, random_operator
+from tests.random_operators import OPERATORS
 from tests.shared import REPOSITORY
 
 T = TypeVar("T")

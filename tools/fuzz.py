@@ -38,6 +38,8 @@ BATCH = 24
 EMULATED_SHARE = 500
 BOARD = "mps2_an386"
 PROGRESS_S = 15.0
+# Of a failure, on the terminal; what the sanitizers say is long, and kept beside the model.
+MESSAGE_LINES = 6
 
 _PACKAGES = ("ai-edge-litert", "numpy", "tflite", "unicorn", "ziglang")
 _compiler: HostCompiler
@@ -112,8 +114,9 @@ class Run:
         self.kept.mkdir(parents=True, exist_ok=True)
         path = self.kept / f"seed-{self.seed}-{number}.tflite"
         path.write_bytes(seeded_model(self.seed, number))
-        self.failures[str(number)] = message
-        print(f"fuzz: model {number} FAILED: {message}", flush=True)
+        path.with_suffix(".txt").write_text(message + "\n", encoding="utf-8")
+        self.failures[str(number)] = short = "\n".join(message.splitlines()[:MESSAGE_LINES])
+        print(f"fuzz: model {number} FAILED: {short}", flush=True)
         print(f"fuzz: kept; see it again: make fuzz FUZZ_MODEL={path}", flush=True)
 
     def state(self) -> str:

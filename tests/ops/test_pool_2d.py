@@ -36,6 +36,11 @@ CASES: dict[str, tuple[tuple[int, ...], one_op.Quant, dict[str, Any]]] = {
         (0.05, 4),
         {"kernel": (7, 5), "stride": (1, 1), "padding": "SAME"},
     ),
+    "one_column_stride_above_kernel": (
+        (1, 2, 1, 8),
+        (0.05, 4),
+        {"kernel": (2, 2), "stride": (4, 4), "padding": "SAME"},
+    ),
     "one_pixel": ((1, 1, 1, 3), (0.05, 4), {"kernel": (1, 1), "stride": (1, 1)}),
     "one_channel": ((1, 6, 6, 1), (0.05, 4), {}),
     "many_channels": ((1, 4, 4, 130), (0.05, 4), {}),

@@ -67,7 +67,8 @@ void max_pool_2d_dsp_s8(const struct pool_2d_params *params, struct input_rows i
     struct pool_window window = pool_window_rows(params, input, oy);
     int8_t *pixel = output_row(output, oy, params->output_w * channels);
     int32_t ox = 0;
-    if (params->filter_w == 2 && params->pad_left == 0 && window.rows == 2) {
+    if (params->filter_w == 2 && params->pad_left == 0 && params->input_w >= 2 &&
+        window.rows == 2) {
       int32_t whole = (params->input_w - 2) / params->stride_w + 1;
       ox = whole < params->output_w ? whole : params->output_w;
       pool_2x2(input.data + window.top,
