@@ -80,8 +80,8 @@ def round_half_away(x: npt.NDArray[np.float64]) -> Int64Array:
     return (truncated + np.where(away, np.copysign(1.0, x), 0.0)).astype(np.int64)
 
 
-def scale_in_double(x: Int64Array, real: float) -> Int64Array:
-    """Scale int32 values by a double and round half away from zero.
+def scale_in_double(x: Int64Array, real: float | npt.NDArray[np.float64]) -> Int64Array:
+    """Scale int32 values by a double, or by doubles, and round half away from zero.
 
     Source: TFLite reference `FullyConnected` (reference/integer_ops/fully_connected.h).
     """
