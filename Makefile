@@ -50,7 +50,7 @@ setup: $(STAMP)  ## create .venv with pinned packages (PYTHON=python3.12 picks t
 $(STAMP): pyproject.toml constraints.txt tools/setup.sh
 	@sh tools/setup.sh $(call quote,$(PYTHON))
 
-run: $(STAMP)  ## train, quantize, build, measure (DATA=<class folders> INIT=<.keras> BOARD= EMULATOR= RUN_NAME=)
+run: $(STAMP)  ## train, prune, quantize, build, measure (DATA=<class folders> INIT=<.keras> BOARD= EMULATOR= RUN_NAME=)
 	@$(BIN)/espalier run $(call quote,$(CONFIG)) $(RUN_OPTIONS)
 
 test: $(STAMP)  ## every test that needs no board, on each emulator and compiler found

@@ -259,6 +259,22 @@ class RunFolder:
             shutil.rmtree(folder)
 
 
+def cached_folder(root: Path, identity: object, kept: int) -> RunFolder:
+    """A folder of its own below `root` for a JSON value; the oldest make room for new ones.
+
+    Args:
+        root: it need not exist.
+        identity: what the folder is for.
+        kept: folders at most, those in use aside.
+    """
+    path = root / hash_value(identity)[:16]
+    if root.is_dir() and not path.exists():
+        others = sorted(map(RunFolder, root.iterdir()), key=RunFolder.last_used_s)
+        for other in others[: -(kept - 1)]:
+            other.remove()
+    return RunFolder(path)
+
+
 def _write_manifest(folder: Path, stage: str, key: StageKey) -> None:
     outputs = {
         path.relative_to(folder).as_posix(): hash_file(path)

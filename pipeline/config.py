@@ -127,7 +127,7 @@ class PruneSection:
         min_channels: that stay in every layer.
         max_ratio: of a layer's channels that may go.
         epochs: of fine-tuning afterwards, or after each step of a method.
-        learning_rate: of fine-tuning, the highest.
+        learning_rate: of fine-tuning, the highest; 0 is half of what training starts with.
         options: of the method's own, each "key=value".
     """
 
@@ -143,7 +143,7 @@ class PruneSection:
     min_channels: int = setting(4, minimum=1, maximum=100_000)
     max_ratio: float = setting(0.9, minimum=0.0, maximum=0.99)
     epochs: int = setting(0, minimum=0, maximum=10_000)
-    learning_rate: float = setting(0.001, minimum=1e-8, maximum=1.0)
+    learning_rate: float = setting(0.0, minimum=0.0, maximum=1.0)
     options: tuple[str, ...] = setting(())
 
 

@@ -78,7 +78,7 @@ USAGE = {
         ["deploy", "m.tflite", "--outputs", "none/y.npz"],
         "none/y.npz: its folder does not exist",
     ),
-    "no study": (["study", "none.toml"], "Start from examples/study.toml"),
+    "no study": (["study", "none.toml"], "Start from examples/studies/synthetic.toml"),
     "no run": (["report", "tests"], "tests: expected the folder of a finished run"),
 }
 

@@ -57,7 +57,7 @@ def main(path: Path, data: str, budget: str, epochs: int) -> None:
         cut = mean_loss(pruned, tuning.scoring)
         recalibrate(pruned, tuning.scoring)
         own = mean_loss(pruned, tuning.scoring)
-        accuracy = tuning.evaluate(tuning.fine_tune(pruned, epochs))["accuracy"]
+        accuracy = tuning.test(tuning.fine_tune(pruned, epochs))["accuracy"]
         sys.stdout.write(f"| {weighing.name} | {cut:.2f} | {own:.2f} | {100 * accuracy:.1f} |\n")
 
 

@@ -30,7 +30,7 @@ from pipeline.errors import ConfigError
     help="ram=48KiB,flash=96KiB,macs=3M,params=40k,accuracy>=0.85: any subset.",
 )
 @click.option("--accuracy-floor", type=float, metavar="A", help="Prune until it is reached.")
-@click.option("--board", help="Its RAM and flash are budgets too; `espalier boards` lists all.")
+@click.option("--board", help="Its RAM and flash are the budget, or what the result must fit.")
 @click.option("--criterion", default="", help="What scores channels in methods that leave it open.")
 @click.option("--scope", default="local", show_default=True, help="local, global or isomorphic.")
 @click.option("--reduction", default="sum", show_default=True, help="Of a group: sum, mean, max.")
@@ -99,3 +99,4 @@ def prune(
     )
     pruned.write(out)
     show(pruned.report, json_path, prune_tables)
+    pruned.check_fits()

@@ -17,7 +17,7 @@ from pipeline.errors import ConfigError
 @CONFIG_OPTIONS
 @JSON
 def run(json_path: Path | None, **options: Any) -> None:
-    """Train, quantize, deploy, measure and report what CONFIG (a run.toml) says."""
+    """Train, prune, quantize, deploy, measure and report what CONFIG (a run.toml) says."""
     from pipeline.report.tables import run_tables
 
     report = _chain("report", **options)
@@ -37,7 +37,7 @@ def _stage(stage: str, text: str) -> click.Command:
 
 
 train = _stage("train", "Train the model of CONFIG; prints its folder.")
-quantize = _stage("quantize", "Train and quantize the model of CONFIG; prints its folder.")
+quantize = _stage("quantize", "Train, prune and quantize the model of CONFIG; prints its folder.")
 build = _stage("build", "Everything of CONFIG up to the firmware; prints its folder.")
 measure = _stage("measure", "Everything of CONFIG up to the measurement; prints its folder.")
 

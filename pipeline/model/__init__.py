@@ -3,7 +3,7 @@
 from pipeline.model.augment import GENTLE, AugmentOptions
 from pipeline.model.build import ARCHITECTURES, build_model
 from pipeline.model.facts import ModelFacts, model_facts
-from pipeline.model.load import LoadedModel, copy_weights, load_initial, load_model, save_model
+from pipeline.model.load import LoadedModel, load_initial, load_model, save_model
 from pipeline.model.train import (
     FRESH,
     TRANSFER,
@@ -25,7 +25,6 @@ __all__ = [
     "TrainOptions",
     "TrainResult",
     "build_model",
-    "copy_weights",
     "load_initial",
     "load_model",
     "model_facts",

@@ -127,39 +127,6 @@ def load_initial(path: Path, input_shape: tuple[int, ...], num_classes: int) -> 
     return LoadedModel(model=rebuilt.model, scaling=scaling, notes=rebuilt.notes)
 
 
-def copy_weights(path: Path, model: keras.Model) -> LoadedModel:
-    """Fill a model, as a builder made it, with the weights of a file, layer by layer.
-
-    Layers with weights are matched in order; only the last one, the head, may differ and
-    then keeps its fresh weights.
-
-    Args:
-        path: `.keras` or `.h5`.
-        model: changed in place.
-    Raises:
-        ConfigError: names the first layer that does not fit.
-        UnsupportedModelError: see `load_model`.
-    """
-    source, scaling = absorb_rescaling(_load(path))
-    given = [layer for layer in source.layers if layer.weights]
-    wanted = [layer for layer in model.layers if layer.weights]
-    notes: tuple[str, ...] = ()
-    for position, layer in enumerate(wanted):
-        other = given[position] if position < len(given) else None
-        if other is not None and _shapes(other) == _shapes(layer):
-            layer.set_weights(other.get_weights())
-        elif position == len(wanted) - 1 and len(given) == len(wanted):
-            notes = (f"{path.name}: its head does not fit; {layer.name!r} starts afresh",)
-        else:
-            received = "no more layers" if other is None else f"{other.name!r} {_shapes(other)}"
-            raise ConfigError(
-                f"init {path}: layer {layer.name!r} of {model.name} needs weights of shape "
-                f"{_shapes(layer)}. Received: {received}. Choose the architecture and the "
-                "width of that file, or leave the architecture out to take the file's own."
-            )
-    return LoadedModel(model=model, scaling=scaling, notes=notes)
-
-
 def save_model(model: keras.Model, scaling: InputScaling, path: Path) -> None:
     """Write a `.keras` file that `load_model` reads back with the same scaling."""
     import keras
@@ -249,7 +216,3 @@ def _check_model(path: Path, model: Any) -> None:
             f"model {path}: expected one input and one output. Received: {len(model.inputs)} "
             f"inputs and {len(model.outputs)} outputs. Split it into such models."
         )
-
-
-def _shapes(layer: Any) -> list[tuple[int, ...]]:
-    return [tuple(weight.shape) for weight in layer.weights]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,9 +141,8 @@ def train_model(
     Raises:
         ConfigError: options out of range, or samples that do not fit the model.
     """
-    import_tensorflow()
-    _check(model, train, val, options)
-    return _Trainer(model, train, val, options, scaling).run(state_path, on_epoch, on_progress, log)
+    trainer = Trainer(model, train, val, options, scaling)
+    return trainer.run(state_path=state_path, on_epoch=on_epoch, on_progress=on_progress, log=log)
 
 
 def _check(
@@ -175,8 +174,14 @@ def _check(
             )
 
 
-class _Trainer:
-    """The variables and the compiled step of one training."""
+class Trainer:
+    """A model with its optimizer and its compiled step, which take longer to make than an epoch.
+
+    Args:
+        model, train, val, options, scaling: see `train_model`.
+    Raises:
+        ConfigError: options out of range, or samples that do not fit the model.
+    """
 
     def __init__(
         self,
@@ -184,11 +189,12 @@ class _Trainer:
         train: tuple[Array, npt.NDArray[np.int64]],
         val: tuple[Array, npt.NDArray[np.int64]],
         options: TrainOptions,
-        scaling: InputScaling,
+        scaling: InputScaling = DEFAULT_SCALING,
     ) -> None:
+        import_tensorflow()
         import keras
 
-        keras.utils.set_random_seed(options.seed)
+        _check(model, train, val, options)
         self._model, self._options, self._scaling = model, options, scaling
         self._x, self._y = train
         self._val_x, self._val_y = val
@@ -198,26 +204,58 @@ class _Trainer:
         self._class_weights = np.where(
             present, len(self._y) / (present.sum() * np.maximum(counts, 1)), 0.0
         ).astype(np.float32)
-        self._epochs = num_epochs(options, len(self._x))
         self._steps = math.ceil(len(self._x) / options.batch_size)
         self._optimizer = keras.optimizers.AdamW(
             learning_rate=options.learning_rate, weight_decay=options.weight_decay
         )
         self._optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         self._optimizer.build(model.trainable_variables)
+        self._fresh_optimizer = [variable.numpy() for variable in self._optimizer.variables]
         self._average = keras.models.clone_model(model)
-        self._average.set_weights(model.get_weights())
+        self._asked = self._asks()
         self._step_function = self._compile_step()
         self._predict_function = self._compile_predict()
 
+    def is_current(self) -> bool:
+        """Whether the compiled step still knows what the variables ask for."""
+        return all(
+            one is other
+            for before, now in zip(self._asked, self._asks(), strict=True)
+            for one, other in zip(before, now, strict=True)
+        )
+
+    def _asks(self) -> list[tuple[object, ...]]:
+        """Constraints and regularizers, which are compiled into the step."""
+        return [
+            (variable.constraint, variable.regularizer, variable.trainable)
+            for variable in self._model.variables
+        ]
+
     def run(
         self,
-        state_path: Path | None,
-        on_epoch: Callable[[EpochReport], None],
-        on_progress: Callable[[int, int], None] | None,
-        log: Callable[[str], None],
+        *,
+        epochs: int | None = None,
+        state_path: Path | None = None,
+        on_epoch: Callable[[EpochReport], None] = lambda report: None,
+        on_progress: Callable[[int, int], None] | None = None,
+        log: Callable[[str], None] = lambda line: None,
     ) -> TrainResult:
+        """Train from the weights that the model has now, as `train_model` does.
+
+        Args:
+            epochs: at most; None for the options'.
+            state_path, on_epoch, on_progress, log: see `train_model`.
+        """
+        import keras
+
         options = self._options
+        if epochs is not None:
+            options = self._options = replace(options, epochs=epochs)
+        self._epochs = num_epochs(options, len(self._x))
+        keras.utils.set_random_seed(options.seed)
+        for variable, value in zip(self._optimizer.variables, self._fresh_optimizer, strict=True):
+            variable.assign(value)
+        self._average.set_weights(self._model.get_weights())
         mark = fingerprint(
             {**asdict(options), **asdict(self._scaling)},
             [*self._model.get_weights(), self._x, self._y, self._val_x],
@@ -297,7 +335,6 @@ class _Trainer:
         low, high = self._scaling.low, self._scaling.high
 
         def step(x: Any, y: Any, seed: Any, decay: Any) -> Any:
-            x = tf.ensure_shape(x, [None, *self._x.shape[1:]])
             if augment is not None:
                 x = augment_batch(x, seed, augment, low, high)
             targets = tf.one_hot(y, self._num_classes)
@@ -328,7 +365,7 @@ class _Trainer:
         import tensorflow as tf
 
         def predict(x: Any) -> Any:
-            return self._average(tf.ensure_shape(x, [None, *self._x.shape[1:]]), training=False)
+            return self._average(x, training=False)
 
         function = tf.function(predict, autograph=False)
         return function.get_concrete_function(  # type: ignore[no-any-return]

@@ -133,7 +133,7 @@ def run_graph(
                 assert tap is not None
                 value = _like(tap(index, value), value)
             read.append(value)
-        results = keras.tree.flatten(_invoke(call, read))
+        results = keras.tree.flatten(invoke(call, read))
         values.update((ref.index, value) for ref, value in zip(call.outputs, results, strict=True))
     return [values[ref.index] for ref in trace.graph.outputs]
 
@@ -149,7 +149,8 @@ def _like(tensor: Any, original: Any) -> Any:
     return tensor
 
 
-def _invoke(call: Call, read: list[Any]) -> Any:
+def invoke(call: Call, read: list[Any]) -> Any:
+    """What one call makes of the tensors that it reads, in inference mode."""
     import keras
 
     left = iter(read)

@@ -100,6 +100,25 @@ def replace_tensors(structure: Any, replacement: Callable[[Any], Any]) -> Any:
     )
 
 
+# Between a layer that makes scores and the output, these change nothing.
+_PASSING = frozenset({"Reshape", "Flatten", "Dropout", "Identity"})
+
+
+def last_call(graph: FlatGraph, output: TensorRef) -> Call | None:
+    """The call that makes an output, layers that only pass it on left out.
+
+    None where an input is passed on.
+    """
+    makers = {ref.index: call for call in graph.calls for ref in call.outputs}
+    index = output.index
+    while index in makers:
+        call = makers[index]
+        if type(call.layer).__name__ not in _PASSING or len(call.inputs) != 1:
+            return call
+        index = call.inputs[0].index
+    return None
+
+
 def is_tensor_ref(value: Any) -> bool:
     """Whether a leaf of a call's arguments is a tensor of the graph."""
     return isinstance(value, TensorRef)

@@ -9,12 +9,10 @@ import numpy as np
 
 from pipeline.errors import ConfigError
 from pipeline.prune.gradients import Loss
-from pipeline.prune.graph import Call
+from pipeline.prune.graph import last_call
 from pipeline.prune.trace import Trace
 from pipeline.records import InputSet
 
-# Between a layer that makes probabilities and the output, these change nothing.
-_PASSING = frozenset({"Reshape", "Flatten", "Dropout", "Identity"})
 # Keeps the logarithm of a probability finite, and its gradient alive.
 _TINY = 1e-7
 
@@ -88,18 +86,10 @@ def _of_label(scores: Any, y: Any) -> Any:
 
 def _last_activation(trace: Trace) -> str:
     """Name of the function that the output went through last, "" for none that matters."""
-    makers = {ref.index: call for call in trace.graph.calls for ref in call.outputs}
-    index = trace.graph.outputs[0].index
-    while index in makers:
-        call = makers[index]
-        kind = type(call.layer).__name__
-        if kind not in _PASSING or len(call.inputs) != 1:
-            return _activation(call, kind)
-        index = call.inputs[0].index
-    return ""
-
-
-def _activation(call: Call, kind: str) -> str:
+    call = last_call(trace.graph, trace.graph.outputs[0])
+    if call is None:
+        return ""
+    kind = type(call.layer).__name__
     if kind in ("Softmax", "Sigmoid"):
         return kind.lower()
     return str(getattr(getattr(call.layer, "activation", None), "__name__", ""))

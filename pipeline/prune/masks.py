@@ -32,11 +32,22 @@ def copy_model(model: keras.Model) -> keras.Model:
 
 
 class _Held:
-    """The constraint: what the variable had before, then zeros where the mask is False."""
+    """The constraint: what the variable had before, then zeros where the mask is False.
+
+    The mask is a variable itself, so that a compiled step need not be compiled anew for another.
+    """
 
     def __init__(self, mask: Bools, before: Callable[[Any], Any] | None) -> None:
+        import keras
+
         self.mask = mask
         self.before = before
+        self._variable = keras.Variable(mask, dtype="bool", trainable=False, name="mask")
+
+    def narrow(self, mask: Bools) -> None:
+        """Hold more entries at zero."""
+        self.mask = self.mask & mask
+        self._variable.assign(self.mask)
 
     def __call__(self, value: Any) -> Any:
         from keras import ops
@@ -44,7 +55,7 @@ class _Held:
         if self.before is not None:
             value = self.before(value)
         value = ops.convert_to_tensor(value)
-        return ops.where(self.mask, value, ops.zeros_like(value))
+        return ops.where(self._variable.value, value, ops.zeros_like(value))
 
 
 @dataclass(slots=True)
@@ -66,15 +77,15 @@ class MaskedModel:
                 variable held before stays at zero as well.
         """
         for variable, mask in masks:
-            known = self._held.get(id(variable))
-            if known is None:
-                held = _Held(mask, variable.constraint)
+            if id(variable) in self._held:
+                held = self._held[id(variable)][1]
+                held.narrow(mask)
             else:
-                held = _Held(mask & known[1].mask, known[1].before)
-            self._held[id(variable)] = (variable, held)
-            variable.constraint = held
+                held = _Held(mask, variable.constraint)
+                self._held[id(variable)] = (variable, held)
+                variable.constraint = held
             variable.assign(np.where(held.mask, np.asarray(variable.numpy()), 0))
-        # A compiled step may have the old masks in it.
+        # What Keras compiled itself may have the old masks in it.
         self.model.train_function = None
 
     def fine_tune(self, fine_tune: FineTune, epochs: int) -> None:

@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import ConfigError
-from pipeline.prune.criteria.base import Criterion, Scored, Scoring, importance
+from pipeline.prune.amount import check_amount, fitting_ratio
+from pipeline.prune.criteria.base import Criterion, Scoring, importance
 from pipeline.prune.criteria.table import criterion_named
 from pipeline.prune.facts import model_facts
 from pipeline.prune.groups import find_groups
 from pipeline.prune.proof import prove
 from pipeline.prune.records import Lock, ModelFacts, PrunePlan
 from pipeline.prune.select import Limits, select
-from pipeline.prune.surgery import count_params, kept_ids, materialise
-from pipeline.prune.trace import Trace, trace_model
+from pipeline.prune.surgery import materialise
+from pipeline.prune.trace import trace_model
 
 if TYPE_CHECKING:
     import keras
@@ -82,11 +82,7 @@ def prune_once(
         MismatchError: the proof failed.
     """
     log = log or (lambda _: None)
-    if (ratio is None) == (keep_params is None):
-        raise ConfigError(
-            "prune: expected either ratio or keep_params. Received: "
-            f"{'neither' if ratio is None else 'both'}. Leave one out."
-        )
+    check_amount(ratio, keep_params)
     if isinstance(criterion, str):
         criterion = criterion_named(criterion)
     trace = trace_model(model)
@@ -96,12 +92,11 @@ def prune_once(
     scored = importance(
         criterion, scoring, grouping, reduction=reduction, normalization=normalization
     )
+    groups, scores = scored.grouping.groups, scored.importance
     if keep_params is not None:
-        plan = _fit_params(trace, scored, keep_params, scope, limits, seed)
-    else:
-        assert ratio is not None
-        groups = scored.grouping.groups
-        plan = select(groups, scored.importance, ratio, scope=scope, limits=limits, seed=seed)
+        ratio = fitting_ratio(trace, groups, scores, keep_params, scope=scope, limits=limits)
+    assert ratio is not None
+    plan = select(groups, scores, ratio, scope=scope, limits=limits, seed=seed)
     pruned = materialise(trace, plan)
     log("materialised")
     difference = prove(trace, plan, pruned, tolerance=tolerance)
@@ -144,45 +139,3 @@ def result_as_json(result: PruneResult) -> dict[str, Any]:
         "max_abs_difference": result.max_abs_difference,
         "seed": plan.seed,
     }
-
-
-def _fit_params(
-    trace: Trace,
-    scored: Scored,
-    keep_params: float,
-    scope: str,
-    limits: Limits | None,
-    seed: int,
-) -> PrunePlan:
-    """The plan of the smallest ratio that leaves at most a share of the parameters."""
-    if not 0 < keep_params < 1:
-        raise ConfigError(
-            f"keep_params: expected the share of parameters that stays, in (0, 1). Received: "
-            f"{keep_params}. Use for example 0.5."
-        )
-
-    def plan_at(ratio: float) -> tuple[PrunePlan, int]:
-        groups = scored.grouping.groups
-        plan = select(groups, scored.importance, ratio, scope=scope, limits=limits, seed=seed)
-        return plan, count_params(trace, kept_ids(trace, plan))
-
-    _, before = plan_at(0.0)
-    allowed = int(keep_params * before)
-    high = 1 - 1e-6
-    plan, params = plan_at(high)
-    if params > allowed:
-        raise ConfigError(
-            f"keep_params: {keep_params:g} of {before} parameters are {allowed}. Received: a model "
-            f"of which at least {params} ({params / before:.3f}) stay. Lower min_channels, raise "
-            "max_ratio, ignore fewer layers, or keep more."
-        )
-    low = 0.0
-    # Ratios closer than this differ by less than one channel of any group.
-    while high - low > 1e-5:
-        middle = (low + high) / 2
-        candidate, params = plan_at(middle)
-        if params <= allowed:
-            high, plan = middle, candidate
-        else:
-            low = middle
-    return plan

@@ -130,8 +130,8 @@ class WidthCosts:
             count = call_positions(call)
             if count is None:
                 raise UnsupportedModelError(
-                    f"layer {call.path!r}: expected a fixed size. Received: "
-                    f"{call.outputs[0].shape}. Build the model with a fixed input shape."
+                    f"layer {call.path!r}: expected fixed sizes, for MACs depend on them. "
+                    f"Received: {call.outputs[0].shape}. Build the model for one input size."
                 )
             positions[id(call.layer)] = positions.get(id(call.layer), 0) + count
         return positions
@@ -166,7 +166,7 @@ class WidthCosts:
             if None in shapes[index][1:]:
                 raise UnsupportedModelError(
                     f"model {self._trace.model.name!r}: expected fixed sizes. Received: a tensor "
-                    f"of shape {shapes[index]}. Build the model with a fixed input shape."
+                    f"of shape {shapes[index]}. Build the model for one input size."
                 )
             whole = math.prod(size or 0 for size in shapes[index][1:])
             _, ids = self._trace.channels.get(index, (0, None))

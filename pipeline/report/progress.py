@@ -58,16 +58,23 @@ class Reporter:
 
     def _lines(self, label: str) -> Callable[[int, int], None]:
         start = last = time.monotonic()
+        before: int | None = None
 
         def callback(done: int, total: int) -> None:
-            nonlocal last
+            nonlocal last, before
             now = time.monotonic()
-            if not done or now - last < _LINE_INTERVAL_S:
+            if not done:
+                return
+            if before is None:
+                # What is resumed, or part of something longer, does not begin at the first step.
+                before = done - 1
+            if now - last < _LINE_INTERVAL_S:
                 return
             last = now
-            left = (now - start) / done * (total - done)
+            left = (now - start) / (done - before) * (total - done)
             # The first steps often take longer than all others.
-            guess = f", about {left:.0f} s left" if done >= _MIN_SHARE * total else ""
+            enough = done - before >= _MIN_SHARE * (total - before)
+            guess = f", about {left:.0f} s left" if enough else ""
             self.log(f"{label}: {done} of {total}{guess}")
             sys.stderr.flush()
 

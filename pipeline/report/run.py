@@ -35,12 +35,20 @@ def run_report(
             "plain": deployment["accuracy"],
             "balanced": deployment["balanced_accuracy"],
         }
+    before = None
+    if pruned is not None:
+        before = {
+            "samples": quantized["accuracy"]["float"]["samples"],
+            "plain": pruned["before"]["accuracy"],
+            "balanced": pruned["before"]["balanced_accuracy"],
+        }
     return {
         "schema": SCHEMA_VERSION,
         "pipeline": __version__,
         "name": name,
         "config": config,
         "accuracy": {
+            "unpruned": before,
             "float": quantized["accuracy"]["float"],
             "int8": quantized["accuracy"]["int8"],
             "device": device,

@@ -17,6 +17,8 @@ _HOT_SHARE = 0.15
 # Without a terminal nothing is cut: the widest table, the bench's, fits.
 _PLAIN_WIDTH = 200
 
+_FITS = {"yes": "green", "no": "bold red", "unknown": "yellow"}
+
 _CLOCK_NOTES = {
     "instructions": "Instructions are exact and repeatable; they are no cycles and no time.",
     "cycles": "Cycles of the board's own counter.",
@@ -83,23 +85,22 @@ def run_tables(report: Mapping[str, Any]) -> Group:
     accuracy = Table(box=SIMPLE_HEAD, title=f"Run {report['name']}", title_justify="left")
     for name in ("model", "samples", "accuracy", "balanced accuracy"):
         accuracy.add_column(name, justify="left" if name == "model" else "right")
-    for label, key in (("float", "float"), ("int8", "int8"), ("int8 on the device", "device")):
-        row = report["accuracy"][key]
+    pruned = report.get("prune")
+    for label, key in (
+        ("float, before pruning", "unpruned"),
+        ("float, pruned" if pruned else "float", "float"),
+        ("int8", "int8"),
+        ("int8 on the device", "device"),
+    ):
+        row = report["accuracy"].get(key)
         if row is not None:
             accuracy.add_row(
                 label, f"{row['samples']:,}", _percent(row["plain"]), _percent(row["balanced"])
             )
     parts: list[RenderableType] = [accuracy]
-    pruned = report.get("prune")
     if pruned:
-        before, after = pruned["before"], pruned["after"]
-        table = _facts(f"Pruned by {pruned['method']}")
-        for label, key in (("parameters", "params"), ("MACs", "macs")):
-            table.add_row(label, f"{number_text(before[key])} -> {number_text(after[key])}")
-        if before["balanced_accuracy"] is not None and after["balanced_accuracy"] is not None:
-            shares = _percent(before["balanced_accuracy"]), _percent(after["balanced_accuracy"])
-            table.add_row("balanced accuracy", " -> ".join(shares))
-        parts.append(table)
+        how = f"{pruned['method']}, {pruned['trained_epochs']} epochs of fine-tuning"
+        parts.append(_before_and_after(f"pruned by {how}", pruned))
     return Group(*parts, deployment_tables(report["deployment"], with_layers=False))
 
 
@@ -205,14 +206,7 @@ def _alive(extents: Sequence[tuple[int, int, int]], num_steps: int) -> str:
 def prune_tables(report: Mapping[str, Any]) -> Group:
     """A pruned model: costs before and after, the width of each group, and what is locked."""
     before, after = report["before"], report["after"]
-    facts = make_table(f"<{report['model']}, {report['method']}", "before", "after", "left")
-    for label, key in (
-        ("parameters", "params"),
-        ("MACs", "macs"),
-        ("peak activations, bytes", "peak_activation_bytes"),
-    ):
-        left = f"{after[key] / before[key]:.1%}" if before[key] else "-"
-        facts.add_row(label, number_text(before[key]), number_text(after[key]), left)
+    facts = _before_and_after(f"{report['model']}, {report['method']}", report)
     for label, key in (
         ("accuracy", "accuracy"),
         ("balanced accuracy", "balanced_accuracy"),
@@ -250,14 +244,33 @@ def prune_tables(report: Mapping[str, Any]) -> Group:
     return Group(*parts, Text(proof, style="dim"))
 
 
+def _before_and_after(title: str, report: Mapping[str, Any]) -> Table:
+    """What a pruned model costs beside what the one before does."""
+    before, after = report["before"], report["after"]
+    table = make_table(f"<{title}", "before", "after", "left")
+    for label, key in (
+        ("parameters", "params"),
+        ("MACs", "macs"),
+        ("peak activations, bytes", "peak_activation_bytes"),
+    ):
+        left = f"{after[key] / before[key]:.1%}" if before[key] else "-"
+        table.add_row(label, number_text(before[key]), number_text(after[key]), left)
+    return table
+
+
 def _deployed_table(deployed: Mapping[str, Any]) -> Table:
-    how = "built and run" if deployed["measured"] else f"worked out as on {deployed['overhead_of']}"
-    table = _facts(f"On {deployed['board']}, {how}")
-    table.add_row(
-        "RAM", f"{_bytes(deployed['ram_bytes'])}, arena {_bytes(deployed['arena_bytes'])}"
-    )
-    weights = _bytes(deployed["weights_bytes"])
-    table.add_row("flash", f"{_bytes(deployed['flash_bytes'])}, weights {weights}")
+    how = ""
+    if "ram_bytes" in deployed:
+        other = deployed.get("overhead_of")
+        how = ", built and run" if deployed["measured"] else f", worked out as on {other}"
+    table = _facts(f"On {deployed['board']}{how}")
+    fits = {True: "yes", False: "no", None: "unknown"}[deployed["fits"]]
+    reason = deployed["reason"]
+    table.add_row("fits", Text(f"{fits}: {reason}" if reason else fits, style=_FITS[fits]))
+    if "ram_bytes" in deployed:
+        arena, weights = _bytes(deployed["arena_bytes"]), _bytes(deployed["weights_bytes"])
+        table.add_row("RAM", f"{_bytes(deployed['ram_bytes'])}, arena {arena}")
+        table.add_row("flash", f"{_bytes(deployed['flash_bytes'])}, weights {weights}")
     return table
 
 

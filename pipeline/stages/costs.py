@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.errors import BuildError, ConfigError, DoesNotFitError, MissingToolError
+from pipeline.errors import (
+    BuildError,
+    ConfigError,
+    DoesNotFitError,
+    MissingToolError,
+    UnsupportedModelError,
+)
 from pipeline.records import Board, DeployPlan
 from pipeline.report.progress import Reporter
 from pipeline.stages.deployment import Request, deploy
@@ -102,49 +108,85 @@ class DeployedCost:
         """Build and run a model: the RAM and flash it really takes, as `espalier deploy` counts.
 
         A board without firmware gets the costs that are worked out, and `measured` is false.
+
+        Raises:
+            DoesNotFitError: the board's firmware cannot hold it.
         """
-        costs = self(model)
         with tempfile.TemporaryDirectory(prefix="espalier-") as folder:
             path = Path(folder) / "pruned.tflite"
             path.write_bytes(convert_stand_in(model))
+            plan = plan_model(path)
             report = self._deploy(path, self._board)
-        found: dict[str, Any] = {"board": self._board.name, "measured": report is not None}
+            if report is None and self.overhead is None:
+                self.overhead = self._of_reference(path, plan)
+        sizes = {"arena_bytes": plan.arena_bytes, "weights_bytes": plan.weights_bytes}
         if report is None:
             assert self.overhead is not None
-            ram, flash = costs["ram_bytes"], costs["flash_bytes"]
-            found["overhead_of"] = self.overhead.board
-        else:
-            ram, flash = report["ram"]["total_bytes"], report["flash"]["total_bytes"]
+            return {
+                "board": self._board.name,
+                "measured": False,
+                "overhead_of": self.overhead.board,
+                "ram_bytes": plan.arena_bytes + self.overhead.ram_bytes,
+                "flash_bytes": plan.weights_bytes + self.overhead.flash_bytes,
+                **sizes,
+            }
         return {
-            **found,
-            "ram_bytes": ram,
-            "arena_bytes": costs["arena_bytes"],
-            "flash_bytes": flash,
-            "weights_bytes": costs["weights_bytes"],
+            "board": self._board.name,
+            "measured": True,
+            "ram_bytes": report["ram"]["total_bytes"],
+            "flash_bytes": report["flash"]["total_bytes"],
+            **sizes,
         }
 
+    def fit(self, model: KerasModel) -> dict[str, Any]:
+        """Whether a model fits the board, as `espalier deploy` would find.
+
+        Returns:
+            What `verify` does, with `fits` (None where it cannot be told) and a `reason` where
+            that is not true; without any sizes where there are none to give.
+        """
+        board = self._board
+        if board.ram_bytes is None and board.flash_bytes is None:
+            return {"board": board.name, "measured": False, "fits": True, "reason": "no limits"}
+        try:
+            found = self.verify(model)
+        except DoesNotFitError as error:
+            return {"board": board.name, "measured": True, "fits": False, "reason": str(error)}
+        except (MissingToolError, UnsupportedModelError) as error:
+            # The model is pruned all the same, and not lost for this.
+            return {"board": board.name, "measured": False, "fits": None, "reason": str(error)}
+        over = [
+            f"{needed:,} B of {name} are needed, of {limit:,} B"
+            for name, needed, limit in (
+                ("RAM", found["ram_bytes"], board.ram_bytes),
+                ("flash", found["flash_bytes"], board.flash_bytes),
+            )
+            if limit is not None and needed > limit
+        ]
+        reason = f"board {board.name}: {' and '.join(over)}" if over else ""
+        return {**found, "fits": not over, "reason": reason}
+
     def _measure(self, tflite: Path, plan: DeployPlan) -> Overhead:
+        report = self._deploy(tflite, self._board)
+        if report is None:
+            return self._of_reference(tflite, plan)
+        return _overhead(report, plan, self._board)
+
+    def _of_reference(self, tflite: Path, plan: DeployPlan) -> Overhead:
         from pipeline.device.board import load_board
 
-        report, board = self._deploy(tflite, self._board), self._board
-        if report is None:
-            board = load_board(REFERENCE_BOARD)
-            self._reporter.log(
-                f"board {self._board.name} has no firmware that could be measured here: what it "
-                f"adds to a model is taken from {board.name}"
-            )
-            report = self._deploy(tflite, board)
+        board = load_board(REFERENCE_BOARD)
+        self._reporter.log(
+            f"board {self._board.name} has no firmware that could be measured here: what it "
+            f"adds to a model is taken from {board.name}"
+        )
+        report = self._deploy(tflite, board)
         if report is None:
             raise MissingToolError(
                 "budget: RAM and flash need one firmware that is built and run. Received: no "
                 "compiler or no emulator. Run `make setup`, or give budgets of macs and params."
             )
-        ram, flash = report["ram"], report["flash"]
-        return Overhead(
-            ram_bytes=ram["total_bytes"] - plan.arena_bytes,
-            flash_bytes=flash["total_bytes"] - plan.weights_bytes,
-            board=board.name,
-        )
+        return _overhead(report, plan, board)
 
     def _deploy(self, tflite: Path, board: Board) -> Mapping[str, Any] | None:
         """The report of one inference on a board; None where its firmware cannot be run here."""
@@ -159,6 +201,14 @@ class DeployedCost:
         except (BuildError, ConfigError, MissingToolError) as error:
             self._reporter.log(f"{board.name}: {error}")
             return None
+
+
+def _overhead(report: Mapping[str, Any], plan: DeployPlan, board: Board) -> Overhead:
+    return Overhead(
+        ram_bytes=report["ram"]["total_bytes"] - plan.arena_bytes,
+        flash_bytes=report["flash"]["total_bytes"] - plan.weights_bytes,
+        board=board.name,
+    )
 
 
 def convert_stand_in(model: KerasModel) -> bytes:

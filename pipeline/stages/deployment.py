@@ -8,11 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import (
-    RunFolder,
-    hash_file,
-    hash_value,
-)
+from pipeline.artifacts import RunFolder, cached_folder, hash_file
 from pipeline.config import DataSection
 from pipeline.errors import ConfigError
 from pipeline.paths import cache_path
@@ -81,7 +77,7 @@ def deploy(request: Request, target: Target, reporter: Reporter) -> Deployment:
 
     kind = resolve_emulator(target.emulator, target.board)
     target = dataclasses.replace(target, emulator=kind)
-    folder = RunFolder(request.work or _cached_work(request, target))
+    folder = RunFolder(request.work) if request.work else _cached_work(request, target)
     stages = Stages(folder, target, reporter, command=request.command)
     # Others may measure the same firmware at the same time, but not make it.
     with folder.open(wait=True):
@@ -97,8 +93,8 @@ def deploy(request: Request, target: Target, reporter: Reporter) -> Deployment:
     )
 
 
-def _cached_work(request: Request, target: Target) -> Path:
-    """A folder below the cache for this model on this target; old ones make room."""
+def _cached_work(request: Request, target: Target) -> RunFolder:
+    """A folder below the cache for this model on this target."""
     if not request.model.is_file():
         received = "a folder" if request.model.is_dir() else "nothing of that name"
         raise ConfigError(f"{request.model}: expected a model file. Received: {received}.")
@@ -111,13 +107,7 @@ def _cached_work(request: Request, target: Target) -> Path:
         "toolchain": target.toolchain,
         "keep_constant_channels": target.keep_constant_channels,
     }
-    root = cache_path() / "deploy"
-    path = root / hash_value(identity)[:16]
-    if root.is_dir() and not path.exists():
-        others = sorted(map(RunFolder, root.iterdir()), key=RunFolder.last_used_s)
-        for other in others[: -(_KEPT_DEPLOYMENTS - 1)]:
-            other.remove()
-    return path
+    return cached_folder(cache_path() / "deploy", identity, _KEPT_DEPLOYMENTS)
 
 
 def write_outputs(path: Path, deployment: Deployment) -> None:

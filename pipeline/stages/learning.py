@@ -86,8 +86,11 @@ class Learning:
         config, target = self.config, self.stages.target
         model_path = trained / "model.keras"
         sections = config.to_dict()
-        settings = {name: dict(sections[name]) for name in ("data", "prune")}
+        settings = {name: dict(sections[name]) for name in ("data", "train", "prune")}
         del settings["data"]["source"]
+        # Fine-tuning follows the training in all but these.
+        del settings["train"]["epochs"], settings["train"]["patience"]
+        settings["model"] = {"fresh": not config.model.init}
         if config.prune.budget:
             settings["deploy"] = {"board": target.board.name, "toolchain": target.toolchain}
         key = stage_key(
@@ -108,6 +111,8 @@ class Learning:
                 target.board if config.prune.budget else None,
                 self.reporter,
                 toolchain=target.toolchain,
+                recipe=self._train_options(),
+                states=self.stages.folder.state_path("prune", key),
             )
             pruned.write(out / "model.keras")
             write_json(out / "facts.json", pruned.report)

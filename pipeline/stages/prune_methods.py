@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from pipeline.errors import ConfigError
 from pipeline.prune.budget import parse_budget
 from pipeline.prune.criteria.table import CRITERIA, criterion_named
 from pipeline.prune.prune import prune_once
-from pipeline.prune.records import Evaluate, FineTune, MethodResult, Step
+from pipeline.prune.records import Cost, Evaluate, FineTune, MethodResult, Step
 from pipeline.prune.select import Limits
 from pipeline.records import InputSet
 from pipeline.stages.prune_table import METHODS, parse_options
@@ -35,8 +36,8 @@ class PruneSettings:
         criterion: of methods that use one; "" is the method's own.
         scope, reduction, normalization, batch_norm, limits, ignore, seed: see `prune_once`.
         epochs: of fine-tuning, after each step where the method has several.
-        learning_rate: of fine-tuning, the highest.
-        batch: samples a step of fine-tuning.
+        learning_rate: of fine-tuning, the highest; 0 for half of what a training starts with.
+        batch: samples a step of fine-tuning; 0 for as many as a training takes.
         options: the method's own, each "key=value"; see METHODS.
     """
 
@@ -53,8 +54,8 @@ class PruneSettings:
     limits: Limits = field(default_factory=Limits)
     ignore: tuple[str, ...] = ()
     epochs: int = 0
-    learning_rate: float = 1e-3
-    batch: int = 32
+    learning_rate: float = 0.0
+    batch: int = 0
     options: tuple[str, ...] = ()
     seed: int = 0
 
@@ -67,7 +68,7 @@ class Job:
         model: not to be changed.
         settings: how.
         data: training samples for criteria that need them, or None.
-        fine_tune, evaluate: None without data.
+        fine_tune, evaluate: None without data. Metrics are those that choices are made by.
         log: told of each step.
     """
 
@@ -129,8 +130,16 @@ def one_shot(job: Job) -> MethodResult:
     )
 
 
-def run_method(job: Job) -> MethodResult:
-    """Prune by the method that the settings name."""
+def run_method(
+    job: Job, limits: Mapping[str, int] | None = None, cost: Cost | None = None
+) -> MethodResult:
+    """Prune by the method that the settings name.
+
+    Args:
+        job: what to prune, and how.
+        limits: of a budget that the method follows by itself; None for none.
+        cost: what a model really costs, for these.
+    """
     settings = job.settings
     if settings.method not in METHODS:
         return one_shot(job)
@@ -145,8 +154,8 @@ def run_method(job: Job) -> MethodResult:
         "data": job.data,
         "tolerance": None,
     }
-    budget = {"budget": parse_budget(settings.budget).limits} if settings.budget else {}
-    return method.run(
+    budget = {"budget": limits, "cost": cost} if limits is not None else {}
+    result = method.run(
         job.model,
         **budget,
         **{name: common[name] for name in method.common},
@@ -157,11 +166,24 @@ def run_method(job: Job) -> MethodResult:
         seed=settings.seed,
         log=job.log,
     )
+    # Two names may stand for one function with other defaults.
+    return dataclasses.replace(result, method=settings.method)
 
 
 def method_names() -> tuple[str, ...]:
     """All that `--method` takes."""
     return (*CRITERIA, *METHODS)
+
+
+def planned_epochs(settings: PruneSettings) -> int | None:
+    """Epochs of fine-tuning in all; None where the search decides."""
+    if settings.budget or settings.accuracy_floor is not None:
+        return None
+    if settings.method not in METHODS:
+        return settings.epochs
+    method = METHODS[settings.method]
+    options = {**method.defaults(), **parse_options(settings.method, settings.options)}
+    return method.epochs(settings.epochs, options)
 
 
 def check_settings(settings: PruneSettings, *, has_data: bool) -> None:

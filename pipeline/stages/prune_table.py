@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 from pipeline.config import suggestion
 from pipeline.errors import ConfigError
+from pipeline.prune.fit import RESOURCES
 from pipeline.prune.methods.blockwise import prune_blockwise
 from pipeline.prune.methods.iterative import prune_iterative
 from pipeline.prune.methods.l1_filter import prune_l1_filter
@@ -29,7 +31,9 @@ class Method:
         needs: those of ratio, keep_params and options of which one must be given; empty for
             none.
         budgets: that it follows by itself.
+        amounts: options that say how much goes, so that no budget does.
         criterion: that scores channels where none is named.
+        epochs: (epochs asked for, options) -> epochs of fine-tuning in all.
     """
 
     run: Callable[..., MethodResult]
@@ -37,7 +41,14 @@ class Method:
     options: Mapping[str, type]
     needs: tuple[str, ...] = ()
     budgets: tuple[str, ...] = ()
+    amounts: tuple[str, ...] = ()
     criterion: str = "l1"
+    epochs: Callable[[int, Mapping[str, Any]], int] = lambda epochs, options: epochs
+
+    def defaults(self) -> dict[str, Any]:
+        """What options are where they are not given."""
+        parameters = inspect.signature(self.run).parameters
+        return {name: parameters[name].default for name in self.options}
 
 
 _RATIOS = ("ratio", "keep_params")
@@ -48,6 +59,7 @@ METHODS: dict[str, Method] = {
         common=(*_RATIOS, "criterion", "reduction", "data", "limits", "ignore", "tolerance"),
         options={"iterations": int, "macs_penalty": float},
         needs=_RATIOS,
+        epochs=lambda epochs, options: epochs * options["iterations"],
         criterion="taylor",
     ),
     "magnitude": Method(
@@ -55,24 +67,28 @@ METHODS: dict[str, Method] = {
         common=(*_RATIOS, "criterion", "reduction", "data", "limits", "ignore", "tolerance"),
         options={"iterations": int, "macs_penalty": float},
         needs=_RATIOS,
+        epochs=lambda epochs, options: epochs * options["iterations"],
     ),
     "blockwise": Method(
         run=prune_blockwise,
         common=("criterion", "data", "limits", "ignore", "tolerance"),
-        options={"paper": bool, "k": float, "r_max": float},
-        budgets=("params", "macs"),
+        options={"paper": bool, "k": float, "r_max": float, "weights": dict},
+        budgets=tuple(RESOURCES),
+        amounts=("paper", "k"),
     ),
     "multistage": Method(
         run=prune_multistage,
         common=(*_RATIOS, "limits", "ignore", "tolerance"),
         options={"stages": int, "ramp_epochs": int, "frequency": int, "use_bn": bool},
         needs=_RATIOS,
+        epochs=lambda epochs, options: epochs * options["stages"],
     ),
     "slimming": Method(
         run=prune_slimming,
         common=(*_RATIOS, "limits", "ignore", "tolerance"),
         options={"strength": float, "sparsity_epochs": int},
         needs=_RATIOS,
+        epochs=lambda epochs, options: epochs + options["sparsity_epochs"],
     ),
     "l1-filter": Method(
         run=prune_l1_filter,
@@ -116,7 +132,13 @@ def parse_options(method: str, texts: tuple[str, ...]) -> dict[str, Any]:
         if kind is float and type(value) is int:
             value = float(value)
         if not equals or type(value) is not kind:
-            words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+            words = {
+                bool: "true or false",
+                int: "a whole number",
+                float: "a number",
+                str: "a text",
+                dict: "a table such as {params=1, macs=2}",
+            }
             raise ConfigError(
                 f"method {method}: option {key} must be {words[kind]}. Received: {text!r}. "
                 f"Write {key}=VALUE."

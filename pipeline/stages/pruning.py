@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import __version__
+from pipeline.artifacts import cached_folder, hash_file
 from pipeline.errors import DoesNotFitError
+from pipeline.paths import cache_path
 from pipeline.prune.budget import Budget, parse_budget, prune_to_budget
-from pipeline.prune.criteria.table import CRITERIA
 from pipeline.prune.facts import model_facts
 from pipeline.prune.floor import prune_to_floor
-from pipeline.prune.records import MethodResult
+from pipeline.prune.records import Cost, MethodResult
 from pipeline.records import Board
 from pipeline.report.progress import Reporter
 from pipeline.stages.costs import REFERENCE_BOARD, DeployedCost, estimated_cost
+from pipeline.stages.keys import stage_key
 from pipeline.stages.prune_methods import Job, PruneSettings, check_settings, run_method
+from pipeline.stages.prune_table import METHODS, parse_options
 from pipeline.stages.tuning import Tuning
 
 if TYPE_CHECKING:
     from pipeline.data import Dataset, Split
     from pipeline.model.load import KerasModel
+    from pipeline.model.train import TrainOptions
 
 SCHEMA_VERSION = 1
 
 # Builds of the whole search: the figures worked out are verified, and corrected if need be.
 _VERIFICATIONS = 3
+# Interrupted prunings whose states are kept to go on from.
+_KEPT_PRUNINGS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +50,12 @@ class Pruned:
 
         write_model(self.model, path)
 
+    def check_fits(self) -> None:
+        """Raise DoesNotFitError where a board was asked about and the model does not fit it."""
+        deployed = self.report["deployed"]
+        if deployed is not None and deployed["fits"] is False:
+            raise DoesNotFitError(f"pruned, but it does not fit: {deployed['reason']}")
+
 
 def prune_file(
     path: Path, settings: PruneSettings, data: str | None, board: Board | None, reporter: Reporter
@@ -54,7 +66,7 @@ def prune_file(
         path: `.keras` or `.h5`.
         settings: how.
         data: labelled samples, as of [data] source; None for criteria that look at weights.
-        board: whose memory is the budget; None for none.
+        board: see `prune_model`.
         reporter: told of everything.
     Raises:
         PipelineError: any; see `prune_model`.
@@ -62,17 +74,28 @@ def prune_file(
     from pipeline.data import SplitOptions, split_dataset
     from pipeline.model.load import read_model
     from pipeline.stages.deployment import data_section
-    from pipeline.stages.learning import load_samples
+    from pipeline.stages.learning import data_identity, load_samples
 
     check_settings(_with_board(settings, board), has_data=data is not None)
     reporter.headline("prune")
     model = read_model(path)
-    samples = None
-    if data is not None:
+    if data is None:
+        return prune_model(model, settings, None, board, reporter)
+    key = stage_key(
+        "prune",
+        inputs={"model": hash_file(path), "data": data_identity(data)},
+        config={"settings": dataclasses.asdict(settings), "board": board and board.name},
+        seed=settings.seed,
+    )
+    folder = cached_folder(cache_path() / "prune", key.digest, _KEPT_PRUNINGS)
+    with folder.open(wait=True):
         section = data_section(data, tuple(model.inputs[0].shape[1:]), path)
         dataset = load_samples(section, settings.seed, reporter)
         samples = dataset, split_dataset(dataset, SplitOptions(seed=settings.seed))
-    return prune_model(model, settings, samples, board, reporter)
+        states = folder.state_path("prune", key)
+        pruned = prune_model(model, settings, samples, board, reporter, states=states)
+    folder.remove()
+    return pruned
 
 
 def prune_model(
@@ -83,16 +106,23 @@ def prune_model(
     reporter: Reporter,
     *,
     toolchain: str = "auto",
+    recipe: TrainOptions | None = None,
+    states: Path | None = None,
 ) -> Pruned:
     """Prune a model, fine-tune it, and report.
+
+    The training samples score and fine-tune, by the validation samples everything is chosen,
+    and the accuracies of the report are those on the test samples.
 
     Args:
         model: not changed.
         settings: how.
-        samples: to score, fine-tune and evaluate with; None for none of these.
-        board: whose memory is the budget; None for none.
+        samples: labelled ones with their sides; None for none.
+        board: its memory is the budget where nothing else says how much goes, or another budget
+            does; else the report says whether the pruned model fits. None for neither.
         reporter: told of everything.
         toolchain: for the firmware that costs are measured with.
+        recipe, states: see `Tuning`.
     Raises:
         ConfigError: settings that make no sense.
         UnsupportedModelError: a model that cannot be followed or rebuilt.
@@ -101,24 +131,30 @@ def prune_model(
     """
     settings = _with_board(settings, board)
     check_settings(settings, has_data=samples is not None)
-    learning = None if samples is None else Tuning(model, samples, settings, reporter)
+    learning = (
+        None
+        if samples is None
+        else Tuning(model, samples, settings, reporter, recipe=recipe, states=states)
+    )
     job = Job(
         model=model,
         settings=settings,
         data=None if learning is None else learning.scoring,
         fine_tune=None if learning is None else learning.fine_tune,
-        evaluate=None if learning is None else learning.evaluate,
+        evaluate=None if learning is None else learning.validate,
         log=reporter.log,
     )
     deployed: dict[str, Any] | None = None
-    if settings.budget and settings.method in CRITERIA:
+    if settings.budget:
         result, deployed = _to_budget(job, board, reporter, toolchain)
     elif settings.accuracy_floor is not None:
         result = _to_floor(job, settings.accuracy_floor)
     else:
         result = run_method(job)
-    before = job.evaluate(model) if job.evaluate is not None else {}
-    after = job.evaluate(result.model) if job.evaluate is not None else {}
+    if board is not None and deployed is None:
+        deployed = DeployedCost(board, reporter, toolchain=toolchain).fit(result.model)
+    before = {} if learning is None else learning.test(model)
+    after = {} if learning is None else learning.test(result.model)
     report = {
         **prune_report(result, job, before, after),
         "trained_epochs": 0 if learning is None else learning.trained_epochs,
@@ -177,12 +213,15 @@ def _facts(model: KerasModel, metrics: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _with_board(settings: PruneSettings, board: Board | None) -> PruneSettings:
-    """The memory of a board is a budget, unless a smaller one is given."""
-    if board is None or settings.accuracy_floor is not None:
+    """The memory of a board is a budget where nothing but another budget says how much goes."""
+    amounts = (settings.ratio, settings.keep_params, settings.accuracy_floor)
+    if board is None or any(amount is not None for amount in amounts):
         return settings
-    given = settings.ratio is not None or settings.keep_params is not None
-    if given or settings.method not in CRITERIA:
-        return settings
+    if settings.method in METHODS:
+        method = METHODS[settings.method]
+        given = parse_options(settings.method, settings.options)
+        if "ram" not in method.budgets or any(name in given for name in method.amounts):
+            return settings
     parsed = parse_budget(settings.budget) if settings.budget else Budget(limits={})
     limits = dict(parsed.limits)
     for name, memory in (("ram", board.ram_bytes), ("flash", board.flash_bytes)):
@@ -202,7 +241,9 @@ def _to_budget(
     settings = job.settings
     wanted = parse_budget(settings.budget)
 
-    def search(budget: Budget, cost: Callable[[KerasModel], Mapping[str, int]]) -> MethodResult:
+    def search(budget: Budget, cost: Cost) -> MethodResult:
+        if settings.method in METHODS:
+            return run_method(job, budget.limits, cost)
         return prune_to_budget(
             job.model,
             budget,
@@ -238,7 +279,7 @@ def _to_budget(
             if deployed[f"{name}_bytes"] > wanted.limits[name]
         }
         if not over:
-            return result, deployed
+            return result, {**deployed, "fits": True, "reason": ""}
         job.log(f"the real firmware is above the budget by {over}: searching again")
         budget = dataclasses.replace(
             budget,

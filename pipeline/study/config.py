@@ -24,7 +24,7 @@ from pipeline.prune.criteria.table import CRITERIA
 from pipeline.prune.select import SCOPES
 from pipeline.stages.prune_methods import METHODS
 
-EXAMPLE = "examples/study.toml"
+EXAMPLE = "examples/studies/synthetic.toml"
 
 # Methods of a study besides those of `espalier prune`: the model as it is, and the search for
 # the most important channels within a budget.

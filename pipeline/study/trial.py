@@ -53,15 +53,6 @@ class Subject:
     whole: Whole
     samples: tuple[Dataset, Split] = field(compare=False, repr=False)
 
-    @property
-    def choosing(self) -> tuple[Dataset, Split]:
-        """The samples as methods see them, who choose by what they are evaluated on.
-
-        The validation samples stand in for the test samples: nothing is chosen by these.
-        """
-        dataset, split = self.samples
-        return dataset, dataclasses.replace(split, test=split.val)
-
 
 class Trials:
     """Does the trials of a study, each at most once.
@@ -270,23 +261,22 @@ class Trials:
             board = self._budget_board(settings)
             costs = config.costs
             result = prune_model(
-                model, settings, subject.choosing, board, self._quiet, toolchain=costs.toolchain
+                model, settings, subject.samples, board, self._quiet, toolchain=costs.toolchain
             )
             model, pruned = result.model, result.report
         spent = 0 if pruned is None else int(pruned["trained_epochs"])
-        tuning = Tuning(model, subject.choosing, settings, self._quiet)
+        tuning = Tuning(model, subject.samples, settings, self._quiet)
         if spent < config.equal.epochs:
             model = tuning.fine_tune(model, config.equal.epochs - spent)
         facts = model_facts(model)
-        reporting = Tuning(model, subject.samples, settings, self._quiet)
         trial = {
             "params": facts.params,
             "macs": facts.macs,
             "peak_activation_bytes": facts.peak_activation_bytes,
             "max_abs_difference": None if pruned is None else pruned["max_abs_difference"],
             "trained_epochs": spent + tuning.trained_epochs,
-            "validation": tuning.evaluate(model),
-            "test": reporting.evaluate(model),
+            "validation": tuning.validate(model),
+            "test": tuning.test(model),
         }
         return model, trial, pruned
 

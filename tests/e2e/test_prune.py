@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,8 @@ from pipeline.records import Board
 from pipeline.report.progress import Reporter
 from pipeline.stages import costs
 from pipeline.stages.costs import DeployedCost, Overhead
-from pipeline.stages.prune_methods import PruneSettings, check_settings
-from pipeline.stages.pruning import prune_model
+from pipeline.stages.prune_methods import Limits, PruneSettings, check_settings
+from pipeline.stages.pruning import _with_board, prune_model
 from tests.prune.models import randomise
 
 
@@ -118,7 +120,7 @@ METHODS = {
     "bn-scale": ["--ratio", "0.5"],
     "l2": ["--keep-params", "0.6", "--batch-norm", "fold"],
     "l1": ["--budget", "params=600,macs=30k"],
-    "blockwise": ["--budget", "macs=40k"],
+    "blockwise": ["--budget", "macs=40k", "--set", "weights={macs=2, params=1}"],
     "magnitude": ["--keep-params", "0.6", "--set", "iterations=2"],
     "iterative": ["--ratio", "0.5", "--criterion", "l2", "--set", "iterations=2"],
     "multistage": ["--ratio", "0.5", "--epochs", "0", "--set", "ramp_epochs=0"],
@@ -177,6 +179,11 @@ WRONG = {
         ["--method", "multistage", "--ratio", "0.5", "--set", "stages=two"],
         2,
         "option stages must be a whole number",
+    ),
+    "weights that are no table": (
+        ["--method", "blockwise", "--set", "weights=3"],
+        2,
+        "option weights must be a table such as {params=1, macs=2}",
     ),
     "no options": (["--ratio", "0.5", "--set", "k=2"], 2, "It has none"),
     "no sparsity": (["--method", "magnitude-unstructured"], 2, "expected sparsity"),
@@ -282,7 +289,7 @@ BOARD = Board(
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Firmware is not built: it adds 3,000 bytes of RAM and 6,000 of flash."""
     overhead = Overhead(ram_bytes=3000, flash_bytes=6000, board="small")
-    monkeypatch.setattr(DeployedCost, "_measure", lambda self, tflite, plan: overhead)
+    monkeypatch.setattr(DeployedCost, "_of_reference", lambda self, tflite, plan: overhead)
     monkeypatch.setattr(DeployedCost, "_deploy", lambda self, tflite, board: None)
 
 
@@ -297,6 +304,8 @@ def test_a_boards_memory_is_a_budget_of_the_real_planner() -> None:
     assert deployed["ram_bytes"] == deployed["arena_bytes"] + 3000 <= 9000
     assert deployed["flash_bytes"] == deployed["weights_bytes"] + 6000 <= 8000
     assert (deployed["measured"], deployed["overhead_of"]) == (False, "small")
+    assert (deployed["fits"], deployed["reason"]) == (True, "")
+    pruned.check_fits()
     cost = DeployedCost(BOARD, Reporter(quiet=True))
     assert cost(pruned.model)["arena_bytes"] == deployed["arena_bytes"]
     assert cost(model)["flash_bytes"] > 8000
@@ -320,12 +329,91 @@ def test_a_budget_of_the_arena_needs_no_firmware(monkeypatch: pytest.MonkeyPatch
     assert cost(pruned.model)["arena_bytes"] <= limit
 
 
-def test_a_smaller_budget_wins_over_the_board() -> None:
-    from pipeline.stages.pruning import _with_board
+@pytest.mark.slow
+@pytest.mark.usefixtures("measured")
+def test_blockwise_fits_a_board_by_the_real_planner() -> None:
+    settings = PruneSettings(method="blockwise", limits=Limits(round_to=2, min_channels=2))
+    pruned = prune_model(detector(), settings, None, BOARD, Reporter(quiet=True))
+    deployed = pruned.report["deployed"]
+    assert pruned.report["budget"] == "ram=9000,flash=8000"
+    assert deployed["ram_bytes"] <= 9000
+    assert deployed["flash_bytes"] <= 8000
 
-    settings = PruneSettings(budget="ram=5KiB,macs=3M,accuracy>=0.5")
-    assert _with_board(settings, BOARD).budget == "ram=5120,macs=3000000,flash=8000,accuracy>=0.5"
-    assert _with_board(PruneSettings(ratio=0.5), BOARD).budget == ""
+
+def test_a_board_is_the_budget_where_nothing_else_says_how_much_goes() -> None:
+    def budget(**settings: Any) -> str:
+        return _with_board(PruneSettings(**settings), BOARD).budget
+
+    whole = "ram=9000,flash=8000"
+    # A smaller budget wins over the board.
+    mixed = "ram=5120,macs=3000000,flash=8000,accuracy>=0.5"
+    assert budget(budget="ram=5KiB,macs=3M,accuracy>=0.5") == mixed
+    assert budget(method="l2") == budget(method="blockwise") == whole
+    assert budget(method="blockwise", options=("r_max=0.8",)) == whole
+    assert budget(ratio=0.5) == budget(keep_params=0.5) == budget(accuracy_floor=0.5) == ""
+    assert budget(method="blockwise", options=("paper=true",)) == ""
+    assert budget(method="blockwise", options=("k=2",)) == ""
+    assert budget(method="magnitude-unstructured", options=("sparsity=0.5",)) == ""
+
+
+FITTING = {
+    "fits": ({"ram_bytes": 90_000, "flash_bytes": 90_000}, True, ""),
+    "no RAM": ({"ram_bytes": 4000}, False, r"board small: [\d,]+ B of RAM are needed, of 4,000 B"),
+    "no flash": ({"flash_bytes": 6100}, False, r"[\d,]+ B of flash are needed, of 6,100 B"),
+    "no limits": ({"ram_bytes": None, "flash_bytes": None}, True, "no limits"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("measured")
+@pytest.mark.parametrize(("memory", "fits", "reason"), FITTING.values(), ids=FITTING)
+def test_beside_a_ratio_a_board_is_asked_whether_the_model_fits(
+    memory: dict[str, int | None], fits: bool, reason: str
+) -> None:
+    board = dataclasses.replace(BOARD, **memory)
+    pruned = prune_model(detector(), PruneSettings(ratio=0.5), None, board, Reporter(quiet=True))
+    deployed = pruned.report["deployed"]
+    assert pruned.report["after"]["params"] < pruned.report["before"]["params"]
+    assert deployed["fits"] is fits
+    assert re.search(reason, deployed["reason"])
+    if fits:
+        pruned.check_fits()
+    else:
+        with pytest.raises(DoesNotFitError, match="pruned, but it does not fit: .*needed"):
+            pruned.check_fits()
+
+
+def test_a_model_that_no_board_can_run_is_pruned_all_the_same() -> None:
+    inputs = keras.Input((4, 4, 3))
+    x = layers.Conv2D(8, 1, activation="gelu", name="a")(inputs)
+    x = layers.Conv3D(4, 1, name="b")(layers.Reshape((4, 4, 1, 8))(x))
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+    pruned = prune_model(model, PruneSettings(ratio=0.5), None, BOARD, Reporter(quiet=True))
+    deployed = pruned.report["deployed"]
+    assert deployed["fits"] is None
+    assert deployed["reason"]
+    pruned.check_fits()
+
+
+@pytest.mark.slow
+@pytest.mark.emulator
+def test_the_command_line_writes_the_model_and_says_that_it_does_not_fit(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs = keras.Input((128, 128, 3))
+    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="stem")(inputs)
+    x = layers.GlobalAveragePooling2D()(x)
+    keras.Model(inputs, layers.Dense(2, name="head")(x)).save(folder / "large.keras")
+    arguments = ["prune", "large.keras", "--board", "mps2_an386", "--out", "small.keras"]
+    assert run(*arguments, "--ratio", "0.1") == 7
+    captured = capsys.readouterr()
+    assert re.search(r"fits +no: ", captured.out)
+    assert "does not fit" in message_of(captured.err)
+    assert (folder / "small.keras").exists()
+    assert run(*arguments, "--ratio", "0.9", "--json", "small.json") == 0
+    assert "built and run" in capsys.readouterr().out
+    deployed = json.loads((folder / "small.json").read_text())["deployed"]
+    assert (deployed["fits"], deployed["measured"]) == (True, True)
 
 
 def test_an_untrained_model_can_be_costed() -> None:

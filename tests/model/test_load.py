@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError, UnsupportedModelError
-from pipeline.model import build_model, copy_weights, load_initial, load_model, save_model
+from pipeline.model import load_initial, load_model, save_model
 from pipeline.quiet import import_tensorflow
 from pipeline.samples import DEFAULT_SCALING, InputScaling, to_model_input
 from tests.shared import shared_path
@@ -124,18 +124,6 @@ def test_another_number_of_channels_is_named(tmp_path: Path) -> None:
     small_model().save(tmp_path / "m.keras")
     with pytest.raises(ConfigError, match="'conv'"):
         load_initial(tmp_path / "m.keras", (16, 16, 1), 3)
-
-
-def test_weights_for_a_builder(tmp_path: Path) -> None:
-    source = build_model("mobilenet_v2", (64, 64, 3), 5, alpha=0.25, seed=3)
-    source.save(tmp_path / "m.keras")
-    target = build_model("mobilenet_v2", (80, 80, 3), 2, alpha=0.25)
-    loaded = copy_weights(tmp_path / "m.keras", target)
-    assert "head does not fit" in loaded.notes[0]
-    assert (target.get_weights()[0] == source.get_weights()[0]).all()
-    other = build_model("mobilenet_v2", (80, 80, 3), 2, alpha=0.5)
-    with pytest.raises(ConfigError, match=r"layer 'Conv1' of mobilenet_v2 needs .*Received"):
-        copy_weights(tmp_path / "m.keras", other)
 
 
 def test_a_lambda_layer_is_refused(tmp_path: Path) -> None:

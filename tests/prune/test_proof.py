@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import keras
@@ -9,7 +10,13 @@ from keras import layers
 
 from pipeline.errors import MismatchError
 from pipeline.prune.groups import find_groups
-from pipeline.prune.proof import masked_weights, outputs_of, prove, random_inputs
+from pipeline.prune.proof import (
+    masked_weights,
+    outputs_of,
+    prove,
+    random_inputs,
+    telling_inputs,
+)
 from pipeline.prune.prune import prune_once
 from pipeline.prune.records import ChannelGroup, Role
 from pipeline.prune.select import select
@@ -174,3 +181,76 @@ def test_a_tolerance_of_ones_own() -> None:
     with pytest.raises(MismatchError):
         prove(trace, result.plan, result.model)
     assert prove(trace, result.plan, result.model, tolerance=0.5) > 1e-5
+
+
+HEADS = {
+    "dense softmax": lambda: [layers.Dense(3, activation="softmax", name="head")],
+    "dense sigmoid": lambda: [layers.Dense(3, activation="sigmoid", name="head")],
+    "softmax layer": lambda: [layers.Dense(3, name="head"), layers.Softmax(name="softmax")],
+    "activation layer": lambda: [layers.Dense(3, name="head"), layers.Activation("softmax")],
+    "operation": lambda: [layers.Dense(3, name="head"), keras.ops.softmax],
+    "convolution": lambda: [
+        layers.Reshape((1, 1, 12)),
+        layers.Conv2D(3, 1, activation="softmax", name="head"),
+        layers.Flatten(),
+    ],
+}
+
+
+def saturated(head: list[object]) -> keras.Model:
+    """A model whose scores are so far apart that every softmax gives 0 and 1."""
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(12, 3, activation="relu", name="conv")(inputs)
+    x = layers.GlobalAveragePooling2D(name="gap")(x)
+    for layer in head:
+        x = layer(x)  # type: ignore[operator]
+    model = randomise(keras.Model(inputs, x, name="saturated"))
+    kernel, _ = model.get_layer("head").get_weights()
+    model.get_layer("head").set_weights([10 * kernel, np.array([120.0, -120.0, -120.0])])
+    return model
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+def test_a_broken_surgery_shows_behind_a_saturated_activation(
+    head: Callable[[], list[object]],
+) -> None:
+    model = saturated(head())
+    inputs = random_inputs(model, 0)
+    (output,) = outputs_of(model, inputs)
+    assert set(np.unique(output)) == {0.0, 1.0}
+    assert prune_once(model, ratio=0.5).max_abs_difference == 0
+    (conv,) = [call.layer for call in trace_model(model).graph.calls if call.path == "head"]
+    activation = conv.activation
+
+    trace = wrong_map(trace_model(model), "kernel", "head")
+    groups = find_groups(trace).groups
+    plan = select(groups, [np.arange(12.0)], 0.5)
+    pruned = materialise(trace, plan)
+    # Outputs alone would not tell.
+    np.testing.assert_array_equal(outputs_of(pruned, inputs)[0], output)
+    with pytest.raises(MismatchError, match=r"of 0, before the last activation \d.*'conv'"):
+        prove(trace, plan, pruned)
+    assert conv.activation is activation
+
+
+def test_a_broken_head_shows_behind_a_saturated_softmax() -> None:
+    model = saturated(HEADS["dense softmax"]())
+    result = prune_once(model, ratio=0.5)
+    kernel = result.model.get_layer("head").kernel
+    kernel.assign(np.roll(np.array(kernel), 1, axis=0))
+    with pytest.raises(MismatchError, match="only with all groups"):
+        prove(trace_model(model), result.plan, result.model)
+
+
+def test_inputs_move_what_a_model_makes_of_pixels() -> None:
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Rescaling(1 / 127.5, -1.0)(inputs)
+    x = layers.Conv2D(8, 3, activation="relu", name="conv")(x)
+    x = layers.Dense(2, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(inputs, x)
+    normal, larger = telling_inputs(trace_model(model), 0)
+    assert np.abs(normal[0]).max() < 10
+    assert np.abs(larger[0]).max() > 100
+    assert len(telling_inputs(trace_model(randomise(chain())), 0)) == 1

@@ -270,5 +270,5 @@ def test_open_sizes_have_no_macs() -> None:
     inputs = keras.Input((None, None, 3))
     x = layers.Conv2D(5, 3)(layers.Conv2D(8, 3)(inputs))
     trace = trace_model(keras.Model(inputs, x))
-    with pytest.raises(UnsupportedModelError, match="macs_penalty: expected fixed input sizes"):
+    with pytest.raises(UnsupportedModelError, match="expected fixed sizes, for MACs"):
         macs_of_channels(trace, find_groups(trace).groups)

@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import ConfigError, UnsupportedModelError
+from pipeline.errors import ConfigError
 from pipeline.prune.criteria.base import CannotScoreError, Criterion, Rows, Scored, Scoring
-from pipeline.prune.estimate import estimate_facts
 from pipeline.prune.gradients import (
     Gradients,
     Loss,
@@ -27,9 +26,10 @@ from pipeline.prune.gradients import (
     points_of,
 )
 from pipeline.prune.losses import classification_loss, labels_of
-from pipeline.prune.records import ChannelGroup, FloatArray, PrunePlan
-from pipeline.prune.surgery import kept_ids, weight_named
+from pipeline.prune.records import ChannelGroup, FloatArray
+from pipeline.prune.surgery import weight_named
 from pipeline.prune.trace import Trace
+from pipeline.prune.widths import WidthCosts
 
 BATCH_SIZE = 32
 # Of `gate2019`, as published: contributions of so many batches, each weighed with 1 - MOMENTUM.
@@ -129,23 +129,10 @@ def macs_of_channels(trace: Trace, groups: Sequence[ChannelGroup]) -> list[int]:
     Raises:
         UnsupportedModelError: a spatial size is open.
     """
-    whole = [tuple(range(group.channels)) for group in groups]
-
-    def macs(keep: Sequence[tuple[int, ...]]) -> int:
-        plan = PrunePlan(groups=tuple(groups), keep=tuple(keep), importance=(), seed=0)
-        found = estimate_facts(trace, kept_ids(trace, plan)).macs
-        if found is None:
-            raise UnsupportedModelError(
-                f"macs_penalty: expected fixed input sizes, for MACs depend on them. Received: "
-                f"model {trace.model.name!r} with open ones. Build it for one input size."
-            )
-        return found
-
-    before = macs(whole)
-    return [
-        before - macs([*whole[:index], whole[index][1:], *whole[index + 1 :]])
-        for index in range(len(groups))
-    ]
+    whole = np.array([group.channels for group in groups], np.int64)
+    one_less = whole - np.eye(len(groups), dtype=np.int64)
+    macs = WidthCosts(trace, groups)(np.concatenate([whole[None], one_less])).macs
+    return [round(saved) for saved in macs[0] - macs[1:]]
 
 
 @dataclass(frozen=True, slots=True)

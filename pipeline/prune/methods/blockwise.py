@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.errors import ConfigError, UnsupportedModelError
+from pipeline.errors import ConfigError, DoesNotFitError, UnsupportedModelError
 from pipeline.prune.block_ratios import (
     TERMS,
     Probe,
@@ -24,22 +24,23 @@ from pipeline.prune.block_ratios import (
 from pipeline.prune.blocks import check_blocks, find_blocks, holders_of, makers_of
 from pipeline.prune.criteria.base import Criterion, Scored, Scoring, importance
 from pipeline.prune.criteria.table import criterion_named
-from pipeline.prune.estimate import estimate_facts
+from pipeline.prune.fit import RESOURCES
 from pipeline.prune.groups import find_groups
 from pipeline.prune.methods.one_shot import carry_out
 from pipeline.prune.records import (
     ChannelGroup,
+    Cost,
     Evaluate,
     FineTune,
     Lock,
     MethodResult,
-    ModelFacts,
     PrunePlan,
     Shortfall,
 )
 from pipeline.prune.select import Limits, check_ratio, select
-from pipeline.prune.surgery import kept_ids, materialise
+from pipeline.prune.surgery import materialise
 from pipeline.prune.trace import Trace, trace_model
+from pipeline.prune.widths import WidthCosts
 
 if TYPE_CHECKING:
     import keras
@@ -55,6 +56,9 @@ With one channel left, any block brings accuracy down to guessing, and they cann
 STEEPEST = 100.0
 """Largest k that the bisection tries; ratios are below 1e-4 there and nothing is removed."""
 
+PRECISION = 1e-3
+"""Of k: ratios are that close to the budget."""
+
 _Log = Callable[[str], None]
 
 
@@ -67,6 +71,7 @@ def prune_blockwise(
     r_max: float | None = None,
     weights: Mapping[str, float] | None = None,
     budget: Mapping[str, int] | None = None,
+    cost: Cost | None = None,
     criterion: str | Criterion = "l1",
     limits: Limits | None = None,
     ignore: Sequence[str] = (),
@@ -93,8 +98,9 @@ def prune_blockwise(
         r_max: ratio of the least important block (in default mode at k = 0); None for 0.99
             as published, else for the limits' max_ratio.
         weights: of the terms `TERMS`; None for 1 each, accuracy where `evaluate` is given.
-        budget: most "params", "macs", "peak_activation_bytes"; the largest k that meets all
-            is taken instead of `k`.
+        budget: most "params", "macs", "peak_activation_bytes", "ram", "flash"; the largest k
+            that meets all is taken instead of `k`.
+        cost: what a model really costs, for budgets of RAM and flash.
         criterion: ranks the channels within a group.
         limits: None for the defaults; not in the paper's mode.
         ignore: layers whose output channels stay.
@@ -106,7 +112,8 @@ def prune_blockwise(
         tolerance: of the proof, see `prove`.
         log: told of each step.
     Raises:
-        ConfigError: an option that makes no sense, or a budget below what r_max allows.
+        ConfigError: an option that makes no sense.
+        DoesNotFitError: a budget below what r_max and limits allow: which, and by how much.
         UnsupportedModelError: a model that cannot be followed, or with open sizes.
         MismatchError: the proof failed.
     """
@@ -114,14 +121,21 @@ def prune_blockwise(
     limits = limits or Limits()
     if r_max is None:
         r_max = 0.99 if paper else limits.max_ratio
-    _check(paper=paper, k=k, r_max=r_max, budget=budget, weights=weights, evaluate=evaluate)
+    _check(paper=paper, k=k, r_max=r_max, weights=weights, evaluate=evaluate)
+    _check_budget(budget or {}, weights, paper=paper, cost=cost)
     if isinstance(criterion, str):
         criterion = criterion_named(criterion)
     trace = trace_model(model)
     scored = importance(
         criterion, Scoring(trace=trace, data=data, seed=seed), find_groups(trace, ignore)
     )
-    search = _Search(trace=trace, scored=scored, limits=limits, seed=seed)
+    search = _Search(
+        trace=trace,
+        scored=scored,
+        limits=limits,
+        seed=seed,
+        estimate=WidthCosts(trace, scored.grouping.groups),
+    )
     found = check_blocks(trace, blocks) if blocks is not None else _found(trace, paper)
     metrics = dict(evaluate(model)) if evaluate is not None else {}
     locks = scored.grouping.locks
@@ -136,7 +150,7 @@ def prune_blockwise(
         weights = weights or {term: 1.0 for term in TERMS if term in probes[0].saved}
         values = dict(zip(owned, scaled_importance(probes, weights), strict=True))
         if budget:
-            k = search.steepest(found, values, r_max, budget)
+            k = search.steepest(found, values, r_max, budget, cost)
         ratios = dict(zip(owned, block_ratios(list(values.values()), k, r_max), strict=True))
         plan = search.plan(found, ratios)
     for name, ratio in ratios.items():
@@ -174,27 +188,19 @@ def _check(
     paper: bool,
     k: float,
     r_max: float,
-    budget: Mapping[str, int] | None,
     weights: Mapping[str, float] | None,
     evaluate: Evaluate | None,
 ) -> None:
     check_ratio(r_max, "r_max")
     if not k >= 0:
         raise ConfigError(f"k: expected at least 0. Received: {k}. 2 is the published value.")
-    if paper and (budget or weights):
-        raise ConfigError(
-            "blockwise: the published method knows no budget and no weights. Received: "
-            f"{'budget' if budget else 'weights'} with paper mode. Leave one of them out."
-        )
-    for name in budget or {}:
-        if name not in TERMS or name == "accuracy":
-            raise ConfigError(
-                f"budget: expected some of params, macs, peak_activation_bytes. Received: "
-                f"{name!r}. Leave it out."
-            )
     if weights is None:
         return
-    wrong = [name for name, weight in weights.items() if name not in TERMS or not weight >= 0]
+    wrong = [
+        name
+        for name, weight in weights.items()
+        if name not in TERMS or not isinstance(weight, int | float) or not weight >= 0
+    ]
     if wrong or not sum(weights.values()) > 0:
         raise ConfigError(
             f"weights: expected some of {', '.join(TERMS)} with values >= 0 that are not all 0. "
@@ -205,6 +211,27 @@ def _check(
             "weights: accuracy needs labelled data. Received: none. Give data, or leave the "
             "weight out."
         )
+
+
+def _check_budget(
+    budget: Mapping[str, int],
+    weights: Mapping[str, float] | None,
+    *,
+    paper: bool,
+    cost: Cost | None,
+) -> None:
+    if paper and (budget or weights):
+        raise ConfigError(
+            "blockwise: the published method knows no budget and no weights. Received: "
+            f"{'budget' if budget else 'weights'} with paper mode. Leave one of them out."
+        )
+    known = ("params", "macs", "peak_activation_bytes", *(RESOURCES if cost is not None else ()))
+    for name in budget:
+        if name not in known:
+            raise ConfigError(
+                f"budget: expected some of {', '.join(dict.fromkeys(known))}. Received: {name!r}. "
+                f"{'Leave it out.' if cost is not None else 'ram and flash need a cost.'}"
+            )
 
 
 def _found(trace: Trace, paper: bool) -> dict[str, tuple[str, ...]]:
@@ -254,15 +281,16 @@ class _Search:
     scored: Scored
     limits: Limits
     seed: int
+    estimate: WidthCosts
 
-    def facts(self, plan: PrunePlan) -> ModelFacts:
-        facts = estimate_facts(self.trace, kept_ids(self.trace, plan))
-        if facts.macs is None or facts.peak_activation_bytes is None:
-            raise UnsupportedModelError(
-                f"blockwise: expected fixed input sizes, for MACs and RAM are compared. Received: "
-                f"model {self.trace.model.name!r} with open ones. Build it for one input size."
-            )
-        return facts
+    def facts(self, plan: PrunePlan) -> dict[str, int]:
+        """params, macs and peak_activation_bytes of the model that a plan leaves."""
+        found = self.estimate(np.array([[len(keep) for keep in plan.keep]], np.int64))
+        return {
+            "params": round(found.params[0]),
+            "macs": round(found.macs[0]),
+            "peak_activation_bytes": round(found.peak_bytes[0]),
+        }
 
     def with_counts(self, counts: Mapping[int, int]) -> PrunePlan:
         """The plan that keeps so many channels, the most important ones; others stay whole."""
@@ -279,7 +307,10 @@ class _Search:
         probes = []
         for name, indices in owned.items():
             facts = self.facts(self.with_counts(dict.fromkeys(indices, 1)))
-            saved = {term: _percent(before, facts, term) for term in TERMS[:3]}
+            saved = {
+                term: 100 * (whole - facts[term]) / whole if whole else 0.0
+                for term, whole in before.items()
+            }
             probes.append(Probe(block=name, saved=saved))
         return probes
 
@@ -335,38 +366,50 @@ class _Search:
         importances: Mapping[str, float],
         r_max: float,
         budget: Mapping[str, int],
+        cost: Cost | None,
     ) -> float:
-        """The largest k whose model meets every budget."""
+        """The largest k whose model meets every budget.
 
-        def over(k: float) -> dict[str, int]:
+        Raises:
+            DoesNotFitError: none does.
+        """
+
+        def plan_at(k: float) -> PrunePlan:
             ratios = block_ratios(list(importances.values()), k, r_max)
-            facts = self.facts(self.plan(blocks, dict(zip(importances, ratios, strict=True))))
-            return {
-                name: getattr(facts, name)
-                for name, most in budget.items()
-                if getattr(facts, name) > most
-            }
+            return self.plan(blocks, dict(zip(importances, ratios, strict=True)))
 
-        missed = over(0.0)
+        def over(plan: PrunePlan) -> dict[str, int]:
+            """What is above the budget, by name; what takes no conversion first."""
+            found = self.facts(plan)
+            others = budget.keys() - found.keys()
+            missed = {name: found[name] for name in budget.keys() - others}
+            missed = {name: got for name, got in missed.items() if got > budget[name]}
+            if missed or not others or cost is None:
+                return missed
+            real = cost(materialise(self.trace, plan))
+            found = {name: real[RESOURCES[name][0]] for name in others}
+            return {name: got for name, got in found.items() if got > budget[name]}
+
+        narrow, wide = plan_at(0.0), plan_at(STEEPEST)
+        missed = over(narrow)
         if missed:
             parts = [
-                f"{name} {got} where {budget[name]} are allowed" for name, got in missed.items()
+                f"{name}={budget[name]:,}: at least {got:,} are needed, {got - budget[name]:,} more"
+                for name, got in sorted(missed.items())
             ]
-            raise ConfigError(
-                f"budget: cannot be met with r_max {r_max:g} and these limits. Received at most "
-                f"pruning: {'; '.join(parts)}. Raise the budget, max_ratio and r_max, or lower "
-                "min_channels."
+            raise DoesNotFitError(
+                f"budget: expected one that blockwise can meet with r_max {r_max:g} and these "
+                f"limits. Received: {'; '.join(parts)}. Raise the budget, max_ratio and r_max, or "
+                "lower min_channels."
             )
+        if not over(wide):
+            return STEEPEST
         low, high = 0.0, STEEPEST
-        if not over(high):
-            return high
-        while high - low > 1e-4:
+        while narrow.keep != wide.keep and high - low > PRECISION:
             middle = (low + high) / 2
-            low, high = (low, middle) if over(middle) else (middle, high)
+            plan = plan_at(middle)
+            if over(plan):
+                high, wide = middle, plan
+            else:
+                low, narrow = middle, plan
         return low
-
-
-def _percent(before: ModelFacts, after: ModelFacts, term: str) -> float:
-    whole: int = getattr(before, term)
-    part: int = getattr(after, term)
-    return 100 * (whole - part) / whole

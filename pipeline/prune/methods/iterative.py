@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.errors import ConfigError
+from pipeline.prune.amount import check_amount
 from pipeline.prune.compose import composed
 from pipeline.prune.criteria.base import Criterion, Scored, Scoring, importance
 from pipeline.prune.criteria.table import criterion_named
@@ -30,21 +31,6 @@ if TYPE_CHECKING:
     import keras
 
     from pipeline.records import InputSet
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """Where an iterative pruning stands; with it, another run goes on.
-
-    Attributes:
-        model: after the last step, fine-tuned.
-        steps: that are done.
-        plan: what they have kept together of the model before the first.
-    """
-
-    model: keras.Model = field(compare=False, repr=False)
-    steps: tuple[Step, ...]
-    plan: PrunePlan
 
 
 def prune_iterative(
@@ -66,8 +52,6 @@ def prune_iterative(
     seed: int = 0,
     tolerance: float | None = None,
     log: Callable[[str], None] | None = None,
-    on_step: Callable[[Progress], None] | None = None,
-    resume: Progress | None = None,
 ) -> MethodResult:
     """Iterations of: remove the least important channels, fine-tune, evaluate.
 
@@ -94,8 +78,6 @@ def prune_iterative(
         seed: of random criteria and of the proofs' inputs.
         tolerance: of the proofs, see `prove`.
         log: told of each step.
-        on_step: called after each iteration with all that is needed to go on from there.
-        resume: what `on_step` was given last; None to start.
     Raises:
         ConfigError: an option that makes no sense, or a target below what limits allow.
         UnsupportedModelError: a model that cannot be followed or rebuilt.
@@ -104,7 +86,7 @@ def prune_iterative(
     log = log or (lambda _: None)
     if isinstance(criterion, str):
         criterion = criterion_named(criterion)
-    _check(iterations, epochs, resume)
+    _check(iterations, epochs)
     target = _Target.of(model, keep_params, ratio, ignore, iterations)
     chooser = _Chooser(
         criterion=criterion,
@@ -118,11 +100,9 @@ def prune_iterative(
         target=target,
     )
     start = dict(evaluate(model)) if evaluate is not None else {}
-    current = model if resume is None else resume.model
-    steps = [] if resume is None else list(resume.steps)
-    plan = None if resume is None else resume.plan
+    current, steps, plan = model, list[Step](), None
     locked = find_groups(trace_model(current), ignore).locks
-    for iteration in range(len(steps) + 1, iterations + 1):
+    for iteration in range(1, iterations + 1):
         trace = trace_model(current)
         chosen, locked = chooser.choose(trace, iteration)
         current = materialise(trace, chosen)
@@ -144,8 +124,6 @@ def prune_iterative(
             f"{step.name} of {iterations}: {step.removed} channels removed, {step.params} "
             f"parameters left, largest difference {difference:g} {dict(step.metrics)}"
         )
-        if on_step is not None:
-            on_step(Progress(model=current, steps=tuple(steps), plan=plan))
     return MethodResult(
         model=current,
         method="iterative",
@@ -159,18 +137,13 @@ def prune_iterative(
     )
 
 
-def _check(iterations: int, epochs: int, resume: Progress | None) -> None:
+def _check(iterations: int, epochs: int) -> None:
     if iterations < 1:
         raise ConfigError(
             f"iterations: expected at least 1. Received: {iterations}. 10 is the published number."
         )
     if epochs < 0:
         raise ConfigError(f"epochs: expected 0 or more. Received: {epochs}. 0 trains nothing.")
-    if resume is not None and not 0 < len(resume.steps) <= iterations:
-        raise ConfigError(
-            f"resume: expected 1 to {iterations} steps that are done. Received: "
-            f"{len(resume.steps)}. Give as many iterations as the run that is resumed had."
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,16 +173,7 @@ class _Target:
         ignore: Sequence[str],
         iterations: int,
     ) -> _Target:
-        if (ratio is None) == (keep_params is None):
-            raise ConfigError(
-                "prune: expected either ratio or keep_params. Received: "
-                f"{'neither' if ratio is None else 'both'}. Leave one out."
-            )
-        if keep_params is not None and not 0 < keep_params < 1:
-            raise ConfigError(
-                "keep_params: expected the share of parameters that stays, in (0, 1). Received: "
-                f"{keep_params}. Use for example 0.6."
-            )
+        check_amount(ratio, keep_params)
         if ratio is not None:
             check_ratio(ratio)
         trace = trace_model(model)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.errors import ConfigError, UnsupportedModelError
+from pipeline.prune.amount import local_ratio
 from pipeline.prune.criteria.base import Scoring, kernels
-from pipeline.prune.estimate import local_ratio
 from pipeline.prune.groups import find_groups
 from pipeline.prune.methods.one_shot import carry_out
 from pipeline.prune.records import (

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.errors import ConfigError
+from pipeline.prune.amount import local_ratio
 from pipeline.prune.criteria.base import Scored, Scoring, importance
 from pipeline.prune.criteria.table import criterion_named
-from pipeline.prune.estimate import estimate_facts, local_ratio
 from pipeline.prune.facts import model_facts
 from pipeline.prune.groups import find_groups
 from pipeline.prune.masks import MaskedModel, copy_model
@@ -23,7 +23,7 @@ from pipeline.prune.proof import masked_weights, prove
 from pipeline.prune.records import Evaluate, FineTune, MethodResult, PrunePlan, Role, Step
 from pipeline.prune.schedules import CubicRamp, stage_ratios
 from pipeline.prune.select import Limits, select
-from pipeline.prune.surgery import kept_ids, materialise, weight_named
+from pipeline.prune.surgery import materialise, weight_named
 from pipeline.prune.trace import Trace, trace_model
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def prune_multistage(
                 masked.fine_tune(fine_tune, 1)
         if fine_tune is not None and epochs > ramp_epochs:
             masked.fine_tune(fine_tune, epochs - ramp_epochs)
-        facts = estimate_facts(masks.trace, kept_ids(masks.trace, plan))
+        facts = model_facts(materialise(masks.trace, plan))
         step = Step(
             name=f"stage {stage}",
             removed=len(plan.dropped_units()) - gone,

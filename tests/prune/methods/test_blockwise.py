@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers
 
-from pipeline.errors import ConfigError, UnsupportedModelError
+from pipeline.errors import ConfigError, DoesNotFitError, UnsupportedModelError
 from pipeline.prune.block_ratios import Probe, block_ratios, scaled_importance
 from pipeline.prune.facts import model_facts
 from pipeline.prune.methods.blockwise import prune_blockwise
@@ -139,8 +139,33 @@ def test_parameters_never_rise_as_k_falls() -> None:
 
 
 def test_an_impossible_budget_says_by_how_much() -> None:
-    with pytest.raises(ConfigError, match=r"params \d+ where 10 are allowed.*Raise the budget"):
+    words = r"params=10: at least \d+ are needed, \d+ more.*Raise the budget"
+    with pytest.raises(DoesNotFitError, match=words):
         prune_blockwise(residual(), budget={"params": 10})
+
+
+def test_budgets_of_ram_and_flash_are_met_by_what_a_model_really_costs() -> None:
+    model = mobilenet_v2()
+    asked: list[int] = []
+
+    def cost(candidate: keras.Model) -> dict[str, int]:
+        facts = model_facts(candidate)
+        assert facts.peak_activation_bytes is not None
+        asked.append(facts.params)
+        # What no estimate knows of.
+        ram = int(1.2 * facts.peak_activation_bytes) + 3000
+        return {"ram_bytes": ram, "flash_bytes": facts.params + 6000}
+
+    budget = {"ram": 120_000, "flash": 500_000, "macs": 50_000_000}
+    result = prune_blockwise(model, budget=budget, cost=cost, limits=Limits(round_to=8))
+    reached = cost(result.model)
+    assert reached["ram_bytes"] <= budget["ram"]
+    assert reached["flash_bytes"] <= budget["flash"]
+    assert max(reached["ram_bytes"] / 120_000, reached["flash_bytes"] / 500_000) > 0.85
+    # A conversion each: those that an estimate rules out are not asked for.
+    assert len(set(asked)) < 20
+    with pytest.raises(DoesNotFitError, match=r"ram=3,000: at least"):
+        prune_blockwise(model, budget={"ram": 3000}, cost=cost)
 
 
 def test_one_block() -> None:
@@ -184,7 +209,7 @@ def test_a_model_with_open_sizes() -> None:
     inputs = keras.Input((None, None, 3))
     x = layers.Conv2D(8, 3, name="a")(inputs)
     x = layers.GlobalAveragePooling2D()(x)
-    with pytest.raises(UnsupportedModelError, match="expected fixed input sizes"):
+    with pytest.raises(UnsupportedModelError, match="expected fixed sizes"):
         prune_blockwise(keras.Model(inputs, layers.Dense(2)(x)))
 
 
@@ -196,7 +221,9 @@ def test_a_model_with_open_sizes() -> None:
         ({"paper": True, "budget": {"params": 9}}, "knows no budget"),
         ({"budget": {"accuracy": 1}}, "budget: expected some of"),
         ({"weights": {"speed": 1.0}}, "weights: expected some of"),
+        ({"budget": {"ram": 9}}, "ram and flash need a cost"),
         ({"weights": {"params": 0.0}}, "not all 0"),
+        ({"weights": {"params": "much"}}, "not all 0"),
         ({"weights": {"accuracy": 1.0}}, "accuracy needs labelled data"),
     ],
 )

@@ -7,7 +7,7 @@ from keras import layers
 
 from pipeline.errors import ConfigError
 from pipeline.prune.facts import model_facts
-from pipeline.prune.methods.iterative import Progress, prune_iterative
+from pipeline.prune.methods.iterative import prune_iterative
 from pipeline.prune.proof import TOLERANCE
 from pipeline.prune.select import Limits
 from pipeline.records import InputSet
@@ -111,32 +111,6 @@ def test_a_channel_that_nothing_depends_on_goes_first() -> None:
         assert (5 not in result.plan.keep[0]) is goes
 
 
-def test_an_interrupted_run_goes_on() -> None:
-    trainer = Trainer()
-    saved: list[Progress] = []
-
-    def run(model: keras.Model, resume: Progress | None = None) -> list[tuple[int, int]]:
-        result = prune_iterative(
-            model,
-            keep_params=0.6,
-            iterations=3,
-            limits=FREE,
-            data=data_of(trainer),
-            on_step=saved.append,
-            resume=resume,
-        )
-        assert len(result.steps) == 3
-        return [(step.params, step.removed) for step in result.steps]
-
-    model = randomise(residual())
-    whole = run(model)
-    assert [len(progress.steps) for progress in saved] == [1, 2, 3]
-    assert run(model, saved[1]) == whole
-    assert run(model, saved[0]) == whole
-    # Nothing is left to do.
-    assert run(model, saved[2]) == whole
-
-
 def test_limits_hold_against_the_original_widths() -> None:
     model = randomise(residual())
     limits = Limits(round_to=2, min_channels=1, max_ratio=0.5)
@@ -182,13 +156,3 @@ def test_a_penalty_on_macs_saves_macs() -> None:
 def test_what_cannot_be_is_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         prune_iterative(residual(), criterion="l1", **options)  # type: ignore[arg-type]
-
-
-def test_more_steps_than_iterations_are_refused() -> None:
-    saved: list[Progress] = []
-    model = randomise(residual())
-    prune_iterative(
-        model, ratio=0.3, iterations=2, criterion="l1", limits=FREE, on_step=saved.append
-    )
-    with pytest.raises(ConfigError, match="resume: expected 1 to 1 steps.*Received: 2"):
-        prune_iterative(model, ratio=0.3, iterations=1, criterion="l1", resume=saved[-1])
