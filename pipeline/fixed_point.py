@@ -75,7 +75,7 @@ def round_half_away(x: npt.NDArray[np.float64]) -> Int64Array:
 
 
 def scale_in_double(x: Int64Array, real: float | npt.NDArray[np.float64]) -> Int64Array:
-    """Scale int32 values by a double, or by doubles, and round half away from zero.
+    """Scale int32 values by a double (or each by its own) and round half away from zero.
 
     Source: TFLite reference `FullyConnected` (reference/integer_ops/fully_connected.h).
     """

@@ -33,18 +33,42 @@ class OpKind(Enum):
 
     ADD = "ADD"
     AVERAGE_POOL_2D = "AVERAGE_POOL_2D"
+    CONCATENATION = "CONCATENATION"
     CONV_2D = "CONV_2D"
     DEPTHWISE_CONV_2D = "DEPTHWISE_CONV_2D"
+    EXPAND_DIMS = "EXPAND_DIMS"
     FULLY_CONNECTED = "FULLY_CONNECTED"
+    HARD_SWISH = "HARD_SWISH"
+    LEAKY_RELU = "LEAKY_RELU"
+    LOGISTIC = "LOGISTIC"
+    MAXIMUM = "MAXIMUM"
     MAX_POOL_2D = "MAX_POOL_2D"
     MEAN = "MEAN"
+    MINIMUM = "MINIMUM"
+    MUL = "MUL"
     PACK = "PACK"
     PAD = "PAD"
+    PRELU = "PRELU"
     QUANTIZE = "QUANTIZE"
+    RELU = "RELU"
+    RELU6 = "RELU6"
+    RELU_0_TO_1 = "RELU_0_TO_1"
+    RELU_N1_TO_1 = "RELU_N1_TO_1"
     RESHAPE = "RESHAPE"
+    RESIZE_BILINEAR = "RESIZE_BILINEAR"
+    RESIZE_NEAREST_NEIGHBOR = "RESIZE_NEAREST_NEIGHBOR"
     SHAPE = "SHAPE"
+    SLICE = "SLICE"
     SOFTMAX = "SOFTMAX"
+    SPLIT = "SPLIT"
+    SPLIT_V = "SPLIT_V"
+    SQUEEZE = "SQUEEZE"
     STRIDED_SLICE = "STRIDED_SLICE"
+    SUB = "SUB"
+    TANH = "TANH"
+    TRANSPOSE = "TRANSPOSE"
+    TRANSPOSE_CONV = "TRANSPOSE_CONV"
+    UNPACK = "UNPACK"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +88,7 @@ class QuantParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requant:
-    """A positive real factor as a Q31 multiplier and a power of two; shift > 0 is to the left."""
+    """A real factor as a Q31 multiplier and a power of two; shift > 0 is to the left."""
 
     multiplier: int
     shift: int
@@ -94,7 +118,11 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Op:
-    """One operator: tensor indices in and out (-1 for an absent optional input)."""
+    """One operator: tensor indices in and out (-1 for an absent optional input).
+
+    An operator of the file that has several outputs stands here as several, each of which computes
+    one of them; SQUEEZE and EXPAND_DIMS stand as the RESHAPE that they are.
+    """
 
     index: int
     kind: OpKind
@@ -180,6 +208,30 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LayerChannels:
+    """What the removal of constant channels did to one layer with weights.
+
+    Attributes:
+        name, kind: of the operator.
+        channels: output channels before.
+        constant: how many of them are constant whatever the input.
+        removed: how many of them went; others than constant ones where nobody reads them.
+        macs_before, macs: multiply-accumulates of one inference; 0 where the layer went.
+        weight_bytes_before, weight_bytes: filter and bias.
+    """
+
+    name: str
+    kind: OpKind
+    channels: int
+    constant: int
+    removed: int
+    macs_before: int
+    macs: int
+    weight_bytes_before: int
+    weight_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeployPlan:
     """A graph with its memory plan.
 
@@ -193,6 +245,8 @@ class DeployPlan:
         scratch_bytes: the largest scratch of one operator (part of the arena).
         macs: multiply-accumulates of one inference.
         weights_bytes: all constants that the generated code holds for the model.
+        channels: of each layer with weights, in the model's order; None where constant channels
+            were left in.
     """
 
     graph: Graph
@@ -204,6 +258,7 @@ class DeployPlan:
     scratch_bytes: int
     macs: int
     weights_bytes: int
+    channels: tuple[LayerChannels, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +290,8 @@ class Board:
             None where there is no limit (hosts).
         clock: what the device's ticks are: "instructions" (emulators), "cycles" or "host".
         instructions_per_tick: exact instructions per tick where clock is "instructions".
+        flash_wait_states: of the flash that code runs from, at `clock_hz`; None where no cycles
+            are estimated.
         emulators: device kinds that can run the board, in order of preference.
     """
 
@@ -248,6 +305,7 @@ class Board:
     ram_bytes: int | None
     clock: str
     instructions_per_tick: int | None
+    flash_wait_states: int | None
     emulators: tuple[str, ...]
 
 
@@ -312,6 +370,21 @@ class InputSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CycleEstimate:
+    """Cycles by the core's published timings (pipeline/device/cycles.py): never measured.
+
+    Attributes:
+        flash_wait_states: that they are estimated for.
+        inferences: of each of some inferences.
+        layers: of each layer in one inference.
+    """
+
+    flash_wait_states: int
+    inferences: tuple[int, ...]
+    layers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """What a device did with a set of inputs.
 
@@ -323,6 +396,7 @@ class Measurement:
         warmup: inferences before the timed ones.
         ticks: of each timed inference, in units of `clock` (instructions where it says so).
         layer_ticks: of each layer in one inference, same unit.
+        estimate: of the core's cycles; None where there is none.
         mismatches: samples whose outputs differ from the reference in any bit.
         stack_peak_bytes: deepest stack during inference; None where the device cannot know.
         arena_bytes: as the device reported it.
@@ -336,6 +410,7 @@ class Measurement:
     warmup: int
     ticks: tuple[int, ...]
     layer_ticks: tuple[int, ...]
+    estimate: CycleEstimate | None = None
     mismatches: int
     stack_peak_bytes: int | None
     arena_bytes: int

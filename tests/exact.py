@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,30 @@ def _random(rng: np.random.Generator, tensor: Tensor) -> Array:
 def _ends(tensor: Tensor) -> Array:
     info = np.iinfo(tensor.dtype)
     return np.array([info.min, info.max], dtype=tensor.dtype)
+
+
+def smooth_samples(graph: Graph, count: int) -> Iterator[tuple[Array, ...]]:
+    """Inputs whose neighbours are alike, as in pictures and spectrograms."""
+    rng = np.random.default_rng(7)
+    for _ in range(count):
+        yield tuple(_smooth(rng, graph.tensors[index]) for index in graph.inputs)
+
+
+def _smooth(rng: np.random.Generator, tensor: Tensor) -> Array:
+    info = np.iinfo(tensor.dtype)
+    walk = rng.normal(0, 12, size=tensor.shape)
+    for axis in range(1, len(tensor.shape)):
+        walk = walk.cumsum(axis=axis)
+    middle = (int(info.min) + int(info.max)) / 2
+    return np.clip(walk + middle, info.min, info.max).astype(tensor.dtype)
+
+
+def save_inputs(path: Path, chosen: Sequence[Sequence[Array]]) -> None:
+    """Write samples, one array per input each, as an .npz for `espalier deploy --inputs`."""
+    stacks = [np.concatenate(column) for column in zip(*chosen, strict=True)]
+    names = ["x"] if len(stacks) == 1 else [f"x{place}" for place in range(len(stacks))]
+    arrays: dict[str, Any] = dict(zip(names, stacks, strict=True))
+    np.savez(path, **arrays)
 
 
 def assert_exact(

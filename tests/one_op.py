@@ -6,7 +6,8 @@ caller does not fix (weights, biases) is drawn from `rng`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -209,11 +210,31 @@ def fully_connected(
     return y
 
 
-def add(
+def add(builder: ModelBuilder, rng: np.random.Generator, x: int, **options: Any) -> int:
+    """ADD; see `binary`."""
+    return binary(builder, rng, x, kind="ADD", **options)
+
+
+# Options tables of operators on two operands; PRELU has none.
+_BINARY_OPTIONS: Mapping[str, str] = {
+    "ADD": "AddOptions",
+    "MAXIMUM": "MaximumMinimumOptions",
+    "MINIMUM": "MaximumMinimumOptions",
+    "MUL": "MulOptions",
+    "SUB": "SubOptions",
+}
+
+
+# Those of them that take a fused activation.
+_FUSING = frozenset({"ADD", "MUL", "SUB"})
+
+
+def binary(
     builder: ModelBuilder,
     rng: np.random.Generator,
     x: int,
     *,
+    kind: str,
     other: int | None = None,
     constant_shape: Sequence[int] | None = None,
     other_quant: Quant = (0.07, 4),
@@ -221,7 +242,20 @@ def add(
     activation: str = "NONE",
     output: Quant = (0.1, -3),
 ) -> int:
-    """ADD of `x` and another tensor, a random constant of `constant_shape`, or itself."""
+    """ADD and its kin of `x` and another tensor, a random constant, or itself.
+
+    Args:
+        builder: gets the operator.
+        rng: draws the constant.
+        x: the first operand.
+        kind: of the operator.
+        other: the second operand; `x` where there is no constant either.
+        constant_shape: of a constant second operand.
+        other_quant: of the constant.
+        swap: whether the operands change places.
+        activation: of operators that have one.
+        output: quantization.
+    """
     if constant_shape is not None:
         values = rng.integers(-128, 127, size=tuple(constant_shape), endpoint=True)
         scale, zero_point = other_quant
@@ -229,11 +263,72 @@ def add(
     elif other is None:
         other = x
     shape = np.broadcast_shapes(shape_of(builder, x), shape_of(builder, other))
-    y = _output(builder, "ADD", shape, output)
+    y = _output(builder, kind, shape, output)
     operands = [other, x] if swap else [x, other]
-    code = ACTIVATIONS[activation]
-    builder.operator("ADD", operands, [y], "AddOptions", fusedActivationFunction=code)
+    options = _BINARY_OPTIONS.get(kind)
+    fused = {"fusedActivationFunction": ACTIVATIONS[activation]}
+    builder.operator(kind, operands, [y], options, **(fused if kind in _FUSING else {}))
     return y
+
+
+def transpose_conv(
+    builder: ModelBuilder,
+    rng: np.random.Generator,
+    x: int,
+    *,
+    channels: int,
+    size: Pair,
+    kernel: Pair = (3, 3),
+    stride: Pair = (2, 2),
+    padding: str = "SAME",
+    per_channel: bool = True,
+    bias: Bias | None = 1000,
+    activation: str = "NONE",
+    filter_scale: float = 0.01,
+    output: Quant = (0.1, -5),
+) -> int:
+    """TRANSPOSE_CONV to an output of height and width `size`; a bias of None is an absent one."""
+    depth = shape_of(builder, x)[3]
+    weights = rng.integers(-127, 127, size=(channels, *kernel, depth), endpoint=True)
+    scales = _scales(rng, channels, per_channel, filter_scale)
+    shape = (1, *size, channels)
+    inputs = [
+        builder.constant("shape", shape, dtype="int32"),
+        builder.constant("filter", weights, scale=scales),
+        x,
+    ]
+    if bias is not None:
+        inputs.append(_bias(builder, rng, x, channels, bias, scales))
+    y = _output(builder, "TRANSPOSE_CONV", shape, output)
+    builder.operator(
+        "TRANSPOSE_CONV",
+        inputs,
+        [y],
+        "TransposeConvOptions",
+        padding=PADDINGS[padding],
+        strideH=stride[0],
+        strideW=stride[1],
+        fusedActivationFunction=ACTIVATIONS[activation],
+    )
+    return y
+
+
+def resize(
+    builder: ModelBuilder,
+    rng: np.random.Generator,
+    x: int,
+    *,
+    kind: str,
+    size: Pair,
+    align_corners: bool = False,
+    half_pixel_centers: bool = False,
+) -> int:
+    """RESIZE_BILINEAR or RESIZE_NEAREST_NEIGHBOR to another height and width."""
+    shape = (1, *size, shape_of(builder, x)[3])
+    name = "ResizeBilinear" if kind == "RESIZE_BILINEAR" else "ResizeNearestNeighbor"
+    places = {"alignCorners": align_corners, "halfPixelCenters": half_pixel_centers}
+    inputs = [x, builder.constant("size", size, dtype="int32")]
+    return _moved(builder, x, kind, inputs, shape, f"{name}Options", **places)
 
 
 def pool_2d(
@@ -331,6 +426,144 @@ def quantize(
     y = builder.tensor(name, shape, dtype=dtype, scale=scale, zero_point=zero_point)
     builder.operator("QUANTIZE", [x], [y], "QuantizeOptions")
     return y
+
+
+# The one quantization of the output that the reference takes.
+FUNCTION_QUANTS: Mapping[str, Quant] = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
+
+
+def function(
+    builder: ModelBuilder,
+    rng: np.random.Generator,
+    x: int,
+    *,
+    kind: str,
+    alpha: float | None = None,
+    output: Quant | None = None,
+) -> int:
+    """An elementwise function such as TANH; `alpha` is LEAKY_RELU's slope."""
+    y = _output(
+        builder,
+        kind,
+        shape_of(builder, x),
+        output or FUNCTION_QUANTS.get(kind, quant_of(builder, x)),
+    )
+    if alpha is None:
+        builder.operator(kind, [x], [y])
+    else:
+        builder.operator(kind, [x], [y], "LeakyReluOptions", alpha=alpha)
+    return y
+
+
+def _moved(
+    builder: ModelBuilder,
+    x: int,
+    kind: str,
+    inputs: Sequence[int],
+    shape: Sequence[int],
+    options: str | None = None,
+    **values: object,
+) -> int:
+    """An operator with one output that holds values of x, at its quantization."""
+    y = _output(builder, kind, shape, quant_of(builder, x))
+    builder.operator(kind, inputs, [y], options, **values)
+    return y
+
+
+def slice_(
+    builder: ModelBuilder,
+    rng: np.random.Generator,
+    x: int,
+    *,
+    begin: Sequence[int],
+    size: Sequence[int],
+) -> int:
+    """SLICE; a size of -1 is all that is left."""
+    sizes = zip(shape_of(builder, x), begin, size, strict=True)
+    shape = [length - first if count < 0 else count for length, first, count in sizes]
+    limits = [builder.constant("limit", values, dtype="int32") for values in (begin, size)]
+    return _moved(builder, x, "SLICE", [x, *limits], shape, "SliceOptions")
+
+
+def strided_slice(
+    builder: ModelBuilder,
+    rng: np.random.Generator,
+    x: int,
+    *,
+    begin: Sequence[int],
+    end: Sequence[int],
+    step: Sequence[int],
+    result: Sequence[int] | None = None,
+    **masks: int,
+) -> int:
+    """STRIDED_SLICE; `result` is the output's shape where masks change what the limits say."""
+    if result is None:
+        slices = tuple(slice(*limits) for limits in zip(begin, end, step, strict=True))
+        result = np.empty(shape_of(builder, x))[slices].shape
+    limits = [builder.constant("limit", values, dtype="int32") for values in (begin, end, step)]
+    options = "StridedSliceOptions"
+    return _moved(builder, x, "STRIDED_SLICE", [x, *limits], result, options, **masks)
+
+
+def split(
+    builder: ModelBuilder,
+    rng: np.random.Generator,
+    x: int,
+    *,
+    kind: str,
+    axis: int,
+    sizes: Sequence[int],
+    given: Sequence[int] | None = None,
+) -> list[int]:
+    """SPLIT, SPLIT_V or UNPACK into parts of these sizes; `given` is what the file says."""
+    shape = list(shape_of(builder, x))
+    outputs: list[int] = []
+    for size in sizes:
+        part = [*shape]
+        part[axis] = size
+        if kind == "UNPACK":
+            del part[axis]
+        outputs.append(_output(builder, f"{kind}_{len(outputs)}", part, quant_of(builder, x)))
+    place = builder.constant("axis", axis if kind == "SPLIT" else [axis], dtype="int32")
+    if kind == "SPLIT":
+        builder.operator(kind, [place, x], outputs, "SplitOptions", numSplits=len(sizes))
+    elif kind == "SPLIT_V":
+        lengths = builder.constant("sizes", given or sizes, dtype="int32")
+        inputs = [x, lengths, builder.constant("axis", axis, dtype="int32")]
+        builder.operator(kind, inputs, outputs, "SplitVOptions", numSplits=len(sizes))
+    else:
+        builder.operator(kind, [x], outputs, "UnpackOptions", num=len(sizes), axis=axis)
+    return outputs
+
+
+def transpose(
+    builder: ModelBuilder, rng: np.random.Generator, x: int, *, order: Sequence[int]
+) -> int:
+    """TRANSPOSE."""
+    shape = [shape_of(builder, x)[axis] for axis in order]
+    permutation = builder.constant("order", order, dtype="int32")
+    return _moved(builder, x, "TRANSPOSE", [x, permutation], shape, "TransposeOptions")
+
+
+def concatenation(
+    builder: ModelBuilder, rng: np.random.Generator, inputs: Sequence[int], *, axis: int
+) -> int:
+    """CONCATENATION of tensors."""
+    shapes = [shape_of(builder, x) for x in inputs]
+    whole = list(shapes[0])
+    whole[axis] = sum(shape[axis] for shape in shapes)
+    options = "ConcatenationOptions"
+    return _moved(builder, inputs[0], "CONCATENATION", inputs, whole, options, axis=axis)
+
+
+def pack(
+    builder: ModelBuilder, rng: np.random.Generator, inputs: Sequence[int], *, axis: int
+) -> int:
+    """PACK of tensors along a new axis."""
+    shape = list(shape_of(builder, inputs[0]))
+    shape.insert(axis if axis >= 0 else len(shape) + 1 + axis, len(inputs))
+    values = {"axis": axis, "valuesCount": len(inputs)}
+    return _moved(builder, inputs[0], "PACK", inputs, shape, "PackOptions", **values)
 
 
 def reshape(

@@ -60,6 +60,20 @@ def pooling_network() -> bytes:
     return builder.build([x], [y])
 
 
+def dead_network() -> bytes:
+    """Two layers, of whose first one two of four channels are the same for every input."""
+    builder = ModelBuilder()
+    rng = np.random.default_rng(7)
+    x = image(builder)
+    # A bias below every accumulator is a ReLU at 0, one far above it a ReLU6 at its end.
+    bias = [0, -(10**6), 9, 10**6]
+    dead = one_op.conv_2d(
+        builder, rng, x, channels=4, bias=bias, activation="RELU6", output=RELU6_QUANT
+    )
+    y = one_op.conv_2d(builder, rng, dead, channels=2, kernel=(1, 1))
+    return builder.build([x], [y])
+
+
 def branching_network(seed: int, operators: int = 14) -> bytes:
     """A random graph: inputs of one shape, operators that keep it, several outputs.
 

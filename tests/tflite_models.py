@@ -12,16 +12,34 @@ import numpy.typing as npt
 _VERSIONS: Mapping[str, int] = {
     "ADD": 2,
     "AVERAGE_POOL_2D": 2,
+    "CONCATENATION": 2,
     "CONV_2D": 5,
     "DEPTHWISE_CONV_2D": 3,
     "FULLY_CONNECTED": 5,
+    "LEAKY_RELU": 2,
+    "LOGISTIC": 2,
+    "MAXIMUM": 2,
     "MAX_POOL_2D": 2,
     "MEAN": 2,
+    "MINIMUM": 2,
+    "MUL": 2,
     "PACK": 2,
     "PAD": 2,
     "QUANTIZE": 2,
+    "RELU": 2,
+    "RELU6": 2,
+    "RESIZE_BILINEAR": 3,
+    "RESIZE_NEAREST_NEIGHBOR": 3,
+    "SLICE": 2,
     "SOFTMAX": 2,
+    "SPLIT": 2,
+    "SPLIT_V": 2,
     "STRIDED_SLICE": 2,
+    "SUB": 3,
+    "TANH": 2,
+    "TRANSPOSE": 2,
+    "TRANSPOSE_CONV": 3,
+    "UNPACK": 2,
 }
 ACTIVATIONS: Mapping[str, int] = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3, "TANH": 4}
 PADDINGS: Mapping[str, int] = {"SAME": 0, "VALID": 1}
@@ -103,6 +121,10 @@ class ModelBuilder:
         self.subgraph.tensors[index].buffer = len(self.model.buffers) - 1
         return index
 
+    def is_int8(self, index: int) -> bool:
+        """Whether a tensor holds int8 values."""
+        return bool(self.subgraph.tensors[index].type == self._schema.TensorType.INT8)
+
     def operator(
         self,
         kind: str,
@@ -141,7 +163,7 @@ class ModelBuilder:
 
     def build(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """The bytes of the file."""
-        import flatbuffers  # type: ignore[import-untyped]
+        import flatbuffers
 
         self.subgraph.inputs = list(inputs)
         self.subgraph.outputs = list(outputs)

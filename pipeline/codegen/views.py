@@ -208,6 +208,9 @@ def _tensor_arguments(call: KernelCall, graph: Graph, places: Mapping[int, Place
         macro = "OUTPUT_ROWS" if len(arguments) == len(call.tensors) - 1 else "INPUT_ROWS"
         address = _address(graph.tensors[index], places)
         arguments.append(f"{macro}({address}, {rows if ring is None else ring})")
+    if call.gathered:
+        together = ", ".join(arguments[: call.gathered])
+        arguments[: call.gathered] = [f"(const struct input_rows[]){{{together}}}"]
     return arguments
 
 

@@ -103,6 +103,8 @@ class KernelCall:
         fields: the struct's contents.
         constants: arrays that fields refer to by name.
         tensors: tensor indices passed after the parameters, in order; inputs, then outputs.
+        gathered: how many of `tensors`, from the first on, are passed together as one array of
+            rings of rows; 0 where each is an argument of its own.
         rows: for a kernel that computes a range of rows, how many rows it counts in each of
             `tensors`: they are passed as rings of rows (firmware/lib/kernels/rows.h), and the
             range after them. Empty for a kernel that takes whole tensors as plain pointers.
@@ -121,6 +123,7 @@ class KernelCall:
     rows: tuple[int, ...] = ()
     scratch_bytes: int = 0
     in_place: bool = False
+    gathered: int = 0
 
 
 class OpModule(Protocol):
@@ -128,6 +131,8 @@ class OpModule(Protocol):
 
     def parse(self, raw: RawOp) -> object:
         """Return the attributes, checked as far as the operator alone allows.
+
+        Of an operator in SPLIT_KINDS, a tuple with the attributes of each output.
 
         Raises UnsupportedModelError with the operator's label, the expectation, what was
         received, and the way out.

@@ -142,13 +142,18 @@ def check_scaled_range(label: str, limit: int, real: float) -> None:
 
 
 def activation_range(activation: int, output: Tensor) -> tuple[int, int]:
-    """Lowest and highest quantized value after a fused activation.
+    """Lowest and highest quantized value after a fused activation."""
+    return quantized_range(_ACTIVATION_BOUNDS[activation], output)
+
+
+def quantized_range(bounds: tuple[float | None, float | None], output: Tensor) -> tuple[int, int]:
+    """Lowest and highest quantized value between two real bounds, each of which may be none.
 
     Source: TFLite `CalculateActivationRangeQuantized`; the division is in float32.
     """
     quant = quant_of(output)
     info = np.iinfo(output.dtype)
-    low_real, high_real = _ACTIVATION_BOUNDS[activation]
+    low_real, high_real = bounds
     lowest, highest = int(info.min), int(info.max)
     if low_real is not None:
         lowest = max(lowest, _quantize(low_real, quant))

@@ -87,8 +87,7 @@ def call(op: Op, graph: Graph) -> KernelCall:
     attrs = op.attrs
     assert isinstance(attrs, MeanAttrs)
     x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    check_scaled_range(label_of(op), 255, scale_of(x) / scale_of(output))
-    requant = _with_divisor(quantize_multiplier(scale_of(x) / scale_of(output)), attrs.reduced)
+    requant = mean_factor(op, graph)
     return KernelCall(
         function="mean_s8",
         header="mean_s8.h",
@@ -108,10 +107,18 @@ def call(op: Op, graph: Graph) -> KernelCall:
     )
 
 
-def _with_divisor(requant: Requant, count: int) -> Requant:
-    """Fold a division by `count` into a factor.
+def mean_factor(op: Op, graph: Graph) -> Requant:
+    """What the sum of values above the input's zero point is multiplied by.
 
+    Raises:
+        UnsupportedModelError: results could leave int32.
     Source: TFLite `QuantizedMeanOrSum` (kernels/internal/reference/reduce.h).
     """
-    shift = min(count.bit_length() - 1, 32, 31 + requant.shift)
-    return Requant(multiplier=(requant.multiplier << shift) // count, shift=requant.shift - shift)
+    attrs = op.attrs
+    assert isinstance(attrs, MeanAttrs)
+    x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    check_scaled_range(label_of(op), 255, scale_of(x) / scale_of(output))
+    requant = quantize_multiplier(scale_of(x) / scale_of(output))
+    shift = min(attrs.reduced.bit_length() - 1, 32, 31 + requant.shift)
+    multiplier = (requant.multiplier << shift) // attrs.reduced
+    return Requant(multiplier=multiplier, shift=requant.shift - shift)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
-from pipeline.ops.base import Constant, KernelCall, RawOp, fields_of, label_of
+from pipeline.ops.base import KernelCall, RawOp, fields_of, label_of
 from pipeline.ops.checks import (
     check_scaled_range,
     input_of,
@@ -17,6 +17,7 @@ from pipeline.ops.checks import (
     scale_of,
     zero_point_of,
 )
+from pipeline.ops.lookup import lookup_call
 from pipeline.ops.rows import RowWindow, num_rows
 from pipeline.records import Graph, Op, Tensor
 
@@ -65,26 +66,15 @@ def call(op: Op, graph: Graph) -> KernelCall:
     check_scaled_range(label_of(op), 255, scale_of(x) / scale_of(output))
     table = requantization_table(x, output)
     rows = num_rows(x) if x.shape == output.shape else 1
-    size = fields_of(label_of(op), row_bytes=("int32_t", x.num_elements // rows))
-    tensors = (op.inputs[0], op.outputs[0])
-    if np.array_equal(table, np.arange(256) ^ 0x80):
-        return KernelCall(
-            function="flip_sign_8",
-            header="flip_sign_8.h",
-            params_type="flip_sign_params",
-            fields=size,
-            constants=(),
-            tensors=tensors,
-            rows=(rows, rows),
-            in_place=True,
-        )
+    if not np.array_equal(table, np.arange(256) ^ 0x80):
+        return lookup_call(op, graph, table, rows)
     return KernelCall(
-        function="lookup_8",
-        header="lookup_8.h",
-        params_type="lookup_params",
-        fields=(*fields_of(label_of(op), table=("pointer", "table")), *size),
-        constants=(Constant(name="table", c_type="uint8_t", values=table),),
-        tensors=tensors,
+        function="flip_sign_8",
+        header="flip_sign_8.h",
+        params_type="flip_sign_params",
+        fields=fields_of(label_of(op), row_bytes=("int32_t", x.num_elements // rows)),
+        constants=(),
+        tensors=(op.inputs[0], op.outputs[0]),
         rows=(rows, rows),
         in_place=True,
     )

@@ -7,18 +7,27 @@ from collections.abc import Callable, Mapping
 from pipeline.ops import (
     add,
     average_pool_2d,
+    concatenation,
     conv_2d,
     depthwise_conv_2d,
+    extremes,
     fully_connected,
+    lookup,
     max_pool_2d,
     mean,
-    pack,
+    mul,
     pad,
+    prelu,
     quantize,
     reshape,
+    resize,
     shape,
+    slice,
     softmax,
+    split,
     strided_slice,
+    transpose,
+    transpose_conv,
 )
 from pipeline.ops.base import DspModule, KernelCall, OpModule, RawOp
 from pipeline.ops.dsp import add as dsp_add
@@ -35,19 +44,49 @@ from pipeline.records import Array, Graph, KernelTarget, Op, OpKind
 KERNEL_OPS: Mapping[OpKind, OpModule] = {
     OpKind.ADD: add,
     OpKind.AVERAGE_POOL_2D: average_pool_2d,
+    OpKind.CONCATENATION: concatenation,
     OpKind.CONV_2D: conv_2d,
     OpKind.DEPTHWISE_CONV_2D: depthwise_conv_2d,
     OpKind.FULLY_CONNECTED: fully_connected,
+    OpKind.HARD_SWISH: lookup,
+    OpKind.LEAKY_RELU: lookup,
+    OpKind.LOGISTIC: lookup,
+    OpKind.MAXIMUM: extremes,
     OpKind.MAX_POOL_2D: max_pool_2d,
     OpKind.MEAN: mean,
+    OpKind.MINIMUM: extremes,
+    OpKind.MUL: mul,
+    OpKind.PACK: concatenation,
     OpKind.PAD: pad,
+    OpKind.PRELU: prelu,
     OpKind.QUANTIZE: quantize,
+    OpKind.RELU: lookup,
+    OpKind.RELU6: lookup,
+    OpKind.RELU_0_TO_1: lookup,
+    OpKind.RELU_N1_TO_1: lookup,
+    OpKind.RESIZE_BILINEAR: resize,
+    OpKind.RESIZE_NEAREST_NEIGHBOR: resize,
+    OpKind.SLICE: slice,
     OpKind.SOFTMAX: softmax,
+    OpKind.SPLIT: split,
+    OpKind.SPLIT_V: split,
+    OpKind.STRIDED_SLICE: strided_slice,
+    OpKind.SUB: add,
+    OpKind.TANH: lookup,
+    OpKind.TRANSPOSE: transpose,
+    OpKind.TRANSPOSE_CONV: transpose_conv,
+    OpKind.UNPACK: split,
 }
 
-# Operators that have to be constant: computed when the file is read.
-FOLDED_OPS: Mapping[OpKind, Callable[[RawOp], Array]] = {
-    OpKind.PACK: pack.fold,
+# Operators with several outputs, each of which becomes an operator of its own.
+SPLIT_KINDS = frozenset({OpKind.SPLIT, OpKind.SPLIT_V, OpKind.UNPACK})
+
+# Operators that only change a shape: each becomes a RESHAPE, which computes nothing.
+RESHAPE_KINDS = frozenset({OpKind.EXPAND_DIMS, OpKind.RESHAPE, OpKind.SQUEEZE})
+
+# Operators that are computed when the file is read if their inputs are constant; SHAPE always is.
+_FOLDED_OPS: Mapping[OpKind, Callable[[RawOp], Array]] = {
+    OpKind.PACK: concatenation.fold,
     OpKind.SHAPE: shape.fold,
     OpKind.STRIDED_SLICE: strided_slice.fold,
 }
@@ -64,12 +103,27 @@ DSP_OPS: Mapping[OpKind, DspModule] = {
 }
 
 
-def parse_op(raw: RawOp) -> object:
-    """Attributes of an operator that is not folded."""
-    if raw.kind is OpKind.RESHAPE:
+def fold_op(raw: RawOp) -> Array | None:
+    """The value of an operator's output where that is constant, else None."""
+    constant = all(tensor is not None and tensor.constant is not None for tensor in raw.inputs)
+    if raw.kind in _FOLDED_OPS and (constant or raw.kind is OpKind.SHAPE):
+        return _FOLDED_OPS[raw.kind](raw)
+    if raw.kind in RESHAPE_KINDS and raw.inputs and raw.inputs[0] is not None:
+        value = raw.inputs[0].constant
+        if value is not None:
+            reshape.parse(raw)
+            return value.reshape(raw.outputs[0].shape)
+    return None
+
+
+def parse_op(raw: RawOp) -> tuple[object, ...]:
+    """Attributes of an operator that is not folded; one object for each of its outputs."""
+    if raw.kind in RESHAPE_KINDS:
         reshape.parse(raw)
-        return None
-    return KERNEL_OPS[raw.kind].parse(raw)
+        return (None,)
+    if raw.kind in SPLIT_KINDS:
+        return split.parse(raw)
+    return (KERNEL_OPS[raw.kind].parse(raw),)
 
 
 def macs_of(op: Op, graph: Graph) -> int:

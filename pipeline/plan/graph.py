@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.errors import ConfigError, UnsupportedModelError
 from pipeline.ops.base import RawOp
-from pipeline.ops.table import FOLDED_OPS, parse_op
+from pipeline.ops.table import RESHAPE_KINDS, fold_op, parse_op
 from pipeline.records import Array, Graph, Op, OpKind, QuantParams, Tensor
 
 _FILE_IDENTIFIER = b"TFL3"
@@ -120,27 +120,12 @@ class _Reader:
             raw = self._raw_op(operator, tensors)
             self._check_order(raw, known)
             known.update(tensor.index for tensor in raw.outputs)
-            if raw.kind in FOLDED_OPS:
+            constant = fold_op(raw)
+            if constant is not None:
                 output = raw.outputs[0]
-                tensors[output.index] = _with_constant(output, FOLDED_OPS[raw.kind](raw))
+                tensors[output.index] = _with_constant(output, constant)
                 continue
-            if raw.kind is OpKind.RESHAPE and raw.inputs[0] is not None:
-                constant = raw.inputs[0].constant
-                if constant is not None:
-                    parse_op(raw)
-                    output = raw.outputs[0]
-                    tensors[output.index] = _with_constant(output, constant.reshape(output.shape))
-                    continue
-            ops.append(
-                Op(
-                    index=len(ops),
-                    kind=raw.kind,
-                    name=raw.name,
-                    inputs=tuple(-1 if x is None else x.index for x in raw.inputs),
-                    outputs=tuple(tensor.index for tensor in raw.outputs),
-                    attrs=parse_op(raw),
-                )
-            )
+            ops += _ops(raw, len(ops))
         if not ops:
             raise UnsupportedModelError(
                 "the model must compute something. Received: no operator that is not constant. "
@@ -263,11 +248,11 @@ class _Reader:
         return self._op_names.get(builtin, f"operator code {builtin}")
 
     def _op_name(self, operator: Any) -> str:
-        """Name of the first output; the converter joins the names of fused operators by ';'."""
+        """Name of the first output."""
         if operator.OutputsLength() == 0:
             return ""
         name: bytes = self._subgraph.Tensors(operator.Outputs(0)).Name() or b""
-        return name.decode("utf-8", "replace").split(";")[0]
+        return _short_name(name.decode("utf-8", "replace"))
 
     def _works_on_floats(self, operator: Any) -> bool:
         indices = [operator.Inputs(i) for i in range(operator.InputsLength())]
@@ -333,6 +318,27 @@ class _Reader:
                         f"{what} '{tensor.name}' must be computed by the model. Received: "
                         "a constant or a tensor that no operator writes. Convert again."
                     )
+
+
+def _ops(raw: RawOp, first: int) -> list[Op]:
+    """The operators that compute the outputs of one, numbered from `first` on."""
+    parts = zip(raw.outputs, parse_op(raw), strict=True)
+    return [
+        Op(
+            index=first + place,
+            kind=OpKind.RESHAPE if raw.kind in RESHAPE_KINDS else raw.kind,
+            name=_short_name(output.name),
+            inputs=tuple(-1 if x is None else x.index for x in raw.inputs),
+            outputs=(output.index,),
+            attrs=attrs,
+        )
+        for place, (output, attrs) in enumerate(parts)
+    ]
+
+
+def _short_name(name: str) -> str:
+    """The converter joins the names of fused operators by ';'."""
+    return name.split(";")[0]
 
 
 def _with_constant(tensor: Tensor, value: Array) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline import __version__
 from pipeline.records import Board, DeployPlan, Placement, Tensor
+from pipeline.report.channels import channels_report
 
 SCHEMA_VERSION = 2
 
@@ -37,6 +38,7 @@ def plan_report(
         "arena_bytes": plan.arena_bytes,
         "lower_bound_bytes": plan.lower_bound_bytes,
         "scratch_bytes": plan.scratch_bytes,
+        "constant_channels": channels_report(plan.channels),
         "layers": [
             {
                 "name": op.name,

@@ -23,6 +23,8 @@ _CLOCK_NOTES = {
     "host": "Ticks of this computer's clock: they say nothing about a microcontroller.",
 }
 
+_ESTIMATE_NOTE = "Estimated cycles: by the published timings of the core, not measured."
+
 
 def print_tables(*parts: RenderableType) -> None:
     """Print to standard output; as plain text, never cut, where that is not a terminal."""
@@ -52,6 +54,9 @@ def deployment_tables(report: Mapping[str, Any], *, with_layers: bool = True) ->
         facts.add_row("balanced accuracy", _percent(report["balanced_accuracy"]))
     ticks = ticks_name(report)
     facts.add_row(f"{_words(ticks)} per inference", _spread(report[f"{ticks}_per_inference"]))
+    if report["estimated_cycles"] is not None:
+        estimate = f"about {_spread(report['estimated_cycles'])}, {_wait_states(report)}"
+        facts.add_row("estimated cycles", estimate)
     ram, flash = report["ram"], report["flash"]
     facts.add_row(
         "RAM",
@@ -63,10 +68,13 @@ def deployment_tables(report: Mapping[str, Any], *, with_layers: bool = True) ->
         f"{_bytes(flash['total_bytes'])} = weights {_bytes(flash['weights_bytes'])} + runtime "
         f"{_bytes(flash['runtime_bytes'])} + harness {_bytes(flash['harness_bytes'])}",
     )
+    _channels_row(facts, report["constant_channels"])
     parts: list[RenderableType] = [facts]
     if with_layers:
         parts.append(_layer_table(report, ticks))
     parts.append(Text(_CLOCK_NOTES[report["clock"]], style="dim"))
+    if report["estimated_cycles"] is not None:
+        parts.append(Text(_ESTIMATE_NOTE, style="dim"))
     return Group(*parts)
 
 
@@ -87,7 +95,7 @@ def run_tables(report: Mapping[str, Any]) -> Group:
         before, after = pruned["before"], pruned["after"]
         table = _facts(f"Pruned by {pruned['method']}")
         for label, key in (("parameters", "params"), ("MACs", "macs")):
-            table.add_row(label, f"{_number(before[key])} -> {_number(after[key])}")
+            table.add_row(label, f"{number_text(before[key])} -> {number_text(after[key])}")
         if before["balanced_accuracy"] is not None and after["balanced_accuracy"] is not None:
             shares = _percent(before["balanced_accuracy"]), _percent(after["balanced_accuracy"])
             table.add_row("balanced accuracy", " -> ".join(shares))
@@ -117,7 +125,10 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
             f"RAM {_bytes(board['ram_bytes'])}, flash {_bytes(board['flash_bytes'])}",
         )
     facts.add_row("steps", f"{len(report['steps']):,} of {len(report['layers'])} layers")
-    layers = _table("#", "<layer", "<kind", "<output", "MACs", "steps", "live bytes")
+    channels = report["constant_channels"]
+    _channels_row(facts, channels)
+    removed = [channels_table(channels)] if channels and channels["removed"] else []
+    layers = make_table("#", "<layer", "<kind", "<output", "MACs", "steps", "live bytes")
     for index, layer in enumerate(report["layers"]):
         layers.add_row(
             str(index),
@@ -128,7 +139,7 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
             f"{layer['steps']:,}",
             f"{layer['live_bytes']:,}",
         )
-    places = _table("offset", "bytes", "rows", "<steps", "<buffer")
+    places = make_table("offset", "bytes", "rows", "<steps", "<buffer")
     for place in report["placements"]:
         name = ", ".join(_short(name) for name in place["tensors"])
         places.add_row(
@@ -138,7 +149,50 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
             _alive(place["extents"], len(report["steps"])),
             name or f"scratch of layer {place['scratch_of']}",
         )
-    return Group(facts, layers, places)
+    return Group(facts, *removed, layers, places)
+
+
+def slim_tables(report: Mapping[str, Any]) -> Group:
+    """A slimmed .tflite: what went, and the size before and after."""
+    facts = _facts(report["model"])
+    size = report["tflite_bytes"]
+    facts.add_row(
+        "size of the .tflite", f"{_bytes(report['tflite_bytes_before'])} -> {_bytes(size)}"
+    )
+    channels = report["constant_channels"]
+    _channels_row(facts, channels)
+    facts.add_row("checked on", f"{report['inputs']} inputs, all outputs equal")
+    return Group(facts, *([channels_table(channels)] if channels["removed"] else []))
+
+
+def channels_table(channels: Mapping[str, Any]) -> Table:
+    """The layers that channels went from."""
+    table = make_table(
+        "<layer", "<kind", "channels", "constant", "removed", "MACs", "left", "weight bytes", "left"
+    )
+    for layer in (*channels["layers"], {**channels, "name": "all layers", "kind": ""}):
+        table.add_row(
+            _short(layer["name"]),
+            layer["kind"],
+            *(f"{layer[key]:,}" for key in ("channels", "constant", "removed")),
+            *(f"{layer[key]:,}" for key in ("macs_before", "macs")),
+            *(f"{layer[key]:,}" for key in ("weight_bytes_before", "weight_bytes")),
+        )
+    return table
+
+
+def _channels_row(facts: Table, channels: Mapping[str, Any] | None) -> None:
+    """What became of constant channels, in one line."""
+    if channels is None:
+        facts.add_row("constant channels", "left in")
+        return
+    text = f"{channels['removed']:,} of {channels['channels']:,} channels removed"
+    if channels["removed"]:
+        text += (
+            f", MACs {channels['macs_before']:,} -> {channels['macs']:,}, weights "
+            f"{_bytes(channels['weight_bytes_before'])} -> {_bytes(channels['weight_bytes'])}"
+        )
+    facts.add_row("constant channels", text)
 
 
 def _alive(extents: Sequence[tuple[int, int, int]], num_steps: int) -> str:
@@ -151,14 +205,14 @@ def _alive(extents: Sequence[tuple[int, int, int]], num_steps: int) -> str:
 def prune_tables(report: Mapping[str, Any]) -> Group:
     """A pruned model: costs before and after, the width of each group, and what is locked."""
     before, after = report["before"], report["after"]
-    facts = _table(f"<{report['model']}, {report['method']}", "before", "after", "left")
+    facts = make_table(f"<{report['model']}, {report['method']}", "before", "after", "left")
     for label, key in (
         ("parameters", "params"),
         ("MACs", "macs"),
         ("peak activations, bytes", "peak_activation_bytes"),
     ):
         left = f"{after[key] / before[key]:.1%}" if before[key] else "-"
-        facts.add_row(label, _number(before[key]), _number(after[key]), left)
+        facts.add_row(label, number_text(before[key]), number_text(after[key]), left)
     for label, key in (
         ("accuracy", "accuracy"),
         ("balanced accuracy", "balanced_accuracy"),
@@ -169,7 +223,7 @@ def prune_tables(report: Mapping[str, Any]) -> Group:
     parts: list[RenderableType] = [facts]
     if report["deployed"]:
         parts.append(_deployed_table(report["deployed"]))
-    groups = _table("<group", "<layers", "before", "after")
+    groups = make_table("<group", "<layers", "before", "after")
     for group in report["groups"]:
         layers = list(dict.fromkeys(member["layer"] for member in group["members"]))
         more = f" and {len(layers) - 1} more" if len(layers) > 1 else ""
@@ -184,7 +238,7 @@ def prune_tables(report: Mapping[str, Any]) -> Group:
         )
     parts.append(groups)
     if report["locked"]:
-        locks = _table("<kept whole", "<because")
+        locks = make_table("<kept whole", "<because")
         for lock in report["locked"]:
             locks.add_row(_short(lock["layer"]), lock["reason"])
         parts.append(locks)
@@ -209,7 +263,7 @@ def _deployed_table(deployed: Mapping[str, Any]) -> Table:
 
 def board_tables(report: Mapping[str, Any]) -> Table:
     """The boards."""
-    table = _table("<board", "<what", "<core", "flash", "RAM", "<runs on")
+    table = make_table("<board", "<what", "<core", "flash", "RAM", "<runs on")
     for board in report["boards"]:
         table.add_row(
             board["name"],
@@ -218,34 +272,6 @@ def board_tables(report: Mapping[str, Any]) -> Table:
             _limit(board["flash_bytes"]),
             _limit(board["ram_bytes"]),
             ", ".join(board["emulators"]),
-        )
-    return table
-
-
-def bench_table(rows: list[dict[str, Any]]) -> Table:
-    """Deployments of the reference models beside TFLM's anchors."""
-    table = _table(
-        "<model", "mismatches", "instructions", "TFLM reference", "ratio", "TFLM+CMSIS-NN",
-        "ratio", "RAM", "arena", "TFLM arena", "flash", "runtime", "TFLM runtime",
-    )  # fmt: skip
-    for row in rows:
-        if "error" in row:
-            table.add_row(row["model"], row["error"])
-            continue
-        table.add_row(
-            row["model"],
-            str(row["mismatches"]),
-            f"{row['instructions']:,}",
-            _number(row["tflm_ref_instructions"]),
-            _ratio(row["ratio_ref"]),
-            _number(row["tflm_cmsis_instructions"]),
-            _ratio(row["ratio_cmsis"]),
-            _number(row["ram_bytes"]),
-            _number(row["arena_bytes"]),
-            _number(row["tflm_arena_bytes"]),
-            _number(row["flash_bytes"]),
-            _number(row["runtime_bytes"]),
-            _number(row["tflm_runtime_bytes"]),
         )
     return table
 
@@ -263,7 +289,7 @@ def _facts(title: str) -> Table:
     return table
 
 
-def _table(*columns: str) -> Table:
+def make_table(*columns: str) -> Table:
     """A table of figures; a name that starts with "<" is a column of words."""
     table = Table(box=SIMPLE_HEAD)
     for name in columns:
@@ -273,7 +299,9 @@ def _table(*columns: str) -> Table:
 
 def _layer_table(report: Mapping[str, Any], ticks: str) -> Table:
     unit = _words(ticks)
-    table = _table("#", "<layer", "<kind", "MACs", unit, f"{unit}/MAC", "share")
+    estimated = report["estimated_cycles"] is not None
+    extra = ("estimated cycles",) if estimated else ()
+    table = make_table("#", "<layer", "<kind", "MACs", unit, f"{unit}/MAC", "share", *extra)
     total = sum(layer[ticks] for layer in report["layers"]) or 1
     for index, layer in enumerate(report["layers"]):
         count, macs = layer[ticks], layer["macs"]
@@ -285,6 +313,7 @@ def _layer_table(report: Mapping[str, Any], ticks: str) -> Table:
             f"{count:,}",
             f"{count / macs:.1f}" if macs else "-",
             f"{count / total:.1%}",
+            *((f"{layer['estimated_cycles']:,}",) if estimated else ()),
             style="bold" if count / total >= _HOT_SHARE else None,
         )
     return table
@@ -302,6 +331,11 @@ def _spread(spread: Mapping[str, int]) -> str:
     return f"{spread['median']:,} (smallest {spread['min']:,}, largest {spread['max']:,})"
 
 
+def _wait_states(report: Mapping[str, Any]) -> str:
+    count = report["flash_wait_states"]
+    return f"flash with {count or 'no'} wait state{'' if count == 1 else 's'}"
+
+
 def _words(key: str) -> str:
     return key.replace("_", " ")
 
@@ -314,12 +348,9 @@ def _limit(value: int | None) -> str:
     return "no limit" if value is None else f"{value:,} B"
 
 
-def _number(value: int | None) -> str:
+def number_text(value: int | None) -> str:
+    """A count with thousands separated, or a dash for one that is not known."""
     return "-" if value is None else f"{value:,}"
-
-
-def _ratio(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
 
 
 def _percent(share: float) -> str:

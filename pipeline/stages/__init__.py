@@ -10,6 +10,7 @@ from pipeline.stages.planning import check_fits, export_sources, layer_macs, pla
 from pipeline.stages.prune_methods import Limits, PruneSettings
 from pipeline.stages.pruning import Pruned, prune_file
 from pipeline.stages.running import run
+from pipeline.stages.slimming import slim_file
 
 __all__ = [
     "Deployment",
@@ -25,5 +26,6 @@ __all__ = [
     "plan_model",
     "prune_file",
     "run",
+    "slim_file",
     "write_outputs",
 ]

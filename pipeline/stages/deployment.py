@@ -109,6 +109,7 @@ def _cached_work(request: Request, target: Target) -> Path:
         "board": target.board.name,
         "engine": target.engine,
         "toolchain": target.toolchain,
+        "keep_constant_channels": target.keep_constant_channels,
     }
     root = cache_path() / "deploy"
     path = root / hash_value(identity)[:16]

@@ -7,7 +7,7 @@ import hashlib
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from pipeline.artifacts import (
 from pipeline.records import (
     Array,
     Board,
+    CycleEstimate,
     DeployPlan,
     Firmware,
     FirmwareSize,
@@ -35,6 +36,9 @@ from pipeline.records import (
 from pipeline.report.progress import Reporter
 from pipeline.stages.keys import stage_key
 from pipeline.stages.planning import check_fits, layer_macs, plan_model
+
+# Which inferences take part in the estimate of cycles; inputs hardly change it.
+_ESTIMATED_INFERENCES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,7 @@ class Target:
         toolchain: "auto", "gcc" or "zig".
         emulator: a kind of device, or "auto".
         warmup: inferences before the timed ones.
+        keep_constant_channels: leave channels in that are the same whatever the input.
     """
 
     board: Board
@@ -54,6 +59,7 @@ class Target:
     toolchain: str = "auto"
     emulator: str = "auto"
     warmup: int = 1
+    keep_constant_channels: bool = False
 
 
 class Stages:
@@ -102,7 +108,8 @@ class Stages:
         from pipeline.report.memory import plan_report
         from pipeline.report.memory_picture import memory_picture
 
-        plan = plan_model(tflite, self.target.board)
+        keep = self.target.keep_constant_channels
+        plan = plan_model(tflite, self.target.board, keep_constant_channels=keep)
         if name:
             plan = dataclasses.replace(plan, graph=dataclasses.replace(plan.graph, name=name))
         check_fits(plan, self.target.board)
@@ -113,6 +120,7 @@ class Stages:
             config={
                 "board": self.target.board.name,
                 "kernels": plan.target.value,
+                "keep_constant_channels": keep,
                 "name": plan.graph.name,
             },
         )
@@ -131,6 +139,7 @@ class Stages:
         config = {
             "engine": self.target.engine,
             "kernels": plan.target.value,
+            "keep_constant_channels": self.target.keep_constant_channels,
             "command": self.command,
             "name": plan.graph.name,
         }
@@ -224,7 +233,7 @@ def read_inputs(spec: str, plan: DeployPlan, reporter: Reporter, samples: int = 
     tensors = [plan.graph.tensors[index] for index in plan.graph.inputs]
     inputs = load_inputs(
         spec,
-        shapes=[_without_batch(tensor.shape) for tensor in tensors],
+        shapes=[without_batch(tensor.shape) for tensor in tensors],
         dtypes=[tensor.dtype for tensor in tensors],
         limit=samples or None,
     )
@@ -236,7 +245,8 @@ def read_inputs(spec: str, plan: DeployPlan, reporter: Reporter, samples: int = 
     return inputs
 
 
-def _without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
+def without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of one sample."""
     return shape[1:] if shape and shape[0] == 1 else shape
 
 
@@ -248,6 +258,8 @@ def measure_firmware(
     reporter: Reporter,
 ) -> Measurement:
     """Run all inputs through the reference and through the device, and compare.
+
+    Where the core has a model, the first inputs run once more for an estimate of its cycles.
 
     Args:
         tflite: what the firmware was made from.
@@ -264,22 +276,52 @@ def measure_firmware(
 
     reporter.log(f"{len(inputs.x[0]):,} inputs on {target.emulator}")
     content = tflite.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
     with reporter.steps("reference") as step:
         expected = ReferenceModel(content).run(inputs.x, step)
     with (
         make_device(target.emulator, target.board, firmware) as device,
         reporter.steps("inferences") as step,
     ):
-        return measure(
+        measurement = measure(
             device,
             target.board,
             firmware,
             inputs,
             expected,
-            model_sha256=hashlib.sha256(content).hexdigest(),
+            model_sha256=sha256,
             warmup=target.warmup,
             on_progress=step,
         )
+    return _with_estimate(measurement, target.board, firmware, inputs, expected)
+
+
+def _with_estimate(
+    measurement: Measurement,
+    board: Board,
+    firmware: Firmware,
+    inputs: InputSet,
+    expected: Sequence[Array],
+) -> Measurement:
+    """Run the first inputs once more, on a device whose ticks are estimated cycles, if any."""
+    from pipeline.device.select import make_cycle_device
+    from pipeline.measure.session import measure
+
+    cycle_device = make_cycle_device(board, firmware)
+    if cycle_device is None or board.flash_wait_states is None:
+        return measurement
+    some = slice(_ESTIMATED_INFERENCES)
+    first_inputs = dataclasses.replace(
+        inputs, names=inputs.names[some], x=tuple(x[some] for x in inputs.x), y=None
+    )
+    with cycle_device as device:
+        run = measure(device, board, firmware, first_inputs, [y[some] for y in expected], warmup=0)
+    estimate = CycleEstimate(
+        flash_wait_states=board.flash_wait_states, inferences=run.ticks, layers=run.layer_ticks
+    )
+    # This is one more emulator to agree with.
+    mismatches = max(measurement.mismatches, run.mismatches)
+    return dataclasses.replace(measurement, estimate=estimate, mismatches=mismatches)
 
 
 def write_arrays(path: Path, x: tuple[Array, ...], y: tuple[Array, ...]) -> None:

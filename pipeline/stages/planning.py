@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -10,24 +11,33 @@ from pipeline.paths import firmware_path
 from pipeline.records import Board, DeployPlan, KernelTarget
 
 
-def plan_model(tflite: Path, board: Board | None = None) -> DeployPlan:
+def plan_model(
+    tflite: Path, board: Board | None = None, *, keep_constant_channels: bool = False
+) -> DeployPlan:
     """Read and plan a .tflite.
 
     Args:
         tflite: the model.
         board: on whose core it is to run; None is any core.
+        keep_constant_channels: leave channels in that are the same whatever the input.
     Raises:
         UnsupportedModelError: it is no usable model.
         ConfigError: there is no such file.
     """
+    from pipeline.plan.constant_channels.remove import remove_constant_channels
     from pipeline.plan.deploy import make_plan
     from pipeline.plan.graph import read_graph
 
+    kernels = _kernels_of(board)
     if not tflite.is_file():
         received = "a folder" if tflite.is_dir() else "nothing of that name"
         raise ConfigError(f"{tflite}: expected a .tflite file. Received: {received}.")
     try:
-        return make_plan(read_graph(tflite), _kernels_of(board))
+        graph = read_graph(tflite)
+        if keep_constant_channels:
+            return make_plan(graph, kernels)
+        slim = remove_constant_channels(graph, tflite.read_bytes())
+        return dataclasses.replace(make_plan(slim.graph, kernels), channels=slim.channels)
     except UnsupportedModelError as error:
         # Operators do not know in which file they stand.
         if str(tflite) in str(error):
@@ -66,7 +76,12 @@ def check_fits(plan: DeployPlan, board: Board) -> None:
 
 
 def export_sources(
-    tflite: Path, out: Path, *, command: str, board: Board | None = None
+    tflite: Path,
+    out: Path,
+    *,
+    command: str,
+    board: Board | None = None,
+    keep_constant_channels: bool = False,
 ) -> tuple[str, ...]:
     """Write a model's C and the kernels, for use in any other project.
 
@@ -75,6 +90,7 @@ def export_sources(
         out: a folder that is new or empty.
         command: what the head of the generated files says made them.
         board: on whose core it is to run; None is any core.
+        keep_constant_channels: as of `plan_model`.
     Returns:
         Names of the files in `out`, sorted.
     Raises:
@@ -83,7 +99,7 @@ def export_sources(
     """
     from pipeline.codegen.render import generate
 
-    plan = plan_model(tflite, board)
+    plan = plan_model(tflite, board, keep_constant_channels=keep_constant_channels)
     if out.exists() and any(out.iterdir()):
         raise ConfigError(f"--out {out}: expected a new or empty folder. Received: one with files.")
     try:

@@ -55,6 +55,7 @@ def run(config: RunConfig, last: str, runs: Path | None, reporter: Reporter) -> 
         toolchain=deploy.toolchain,
         emulator=resolve_emulator(deploy.emulator, board),
         warmup=deploy.warmup,
+        keep_constant_channels=deploy.keep_constant_channels,
     )
     folder = RunFolder((runs or runs_path()) / config.run.name)
     with folder.open():
@@ -113,6 +114,7 @@ def _measure(
         },
         config={
             "emulator": target.emulator,
+            "flash_wait_states": target.board.flash_wait_states,
             "samples": deploy.samples,
             "warmup": target.warmup,
         },

@@ -1,4 +1,4 @@
-"""RESHAPE, and SHAPE, STRIDED_SLICE and PACK, which are constant: against BUILTIN_REF."""
+"""RESHAPE and its kin, and what is constant: SHAPE, and STRIDED_SLICE and PACK of shapes."""
 
 from __future__ import annotations
 
@@ -63,14 +63,29 @@ def test_dynamic_batch_is_folded(compiler: HostCompiler) -> None:
     assert [op.kind for op in graph.ops] == [OpKind.RESHAPE, OpKind.FULLY_CONNECTED]
 
 
-def test_slice_of_a_computed_tensor_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("kind", "options", "values", "shape"),
+    [
+        ("SQUEEZE", "SqueezeOptions", {"squeezeDims": [1]}, (2, 6)),
+        ("EXPAND_DIMS", "ExpandDimsOptions", {}, (1, 2, 1, 6)),
+    ],
+)
+def test_other_reshapes(
+    kind: str,
+    options: str,
+    values: dict[str, object],
+    shape: tuple[int, ...],
+    compiler: HostCompiler,
+) -> None:
     builder = ModelBuilder()
-    x = builder.tensor("x", (4,), scale=0.1)
-    y = builder.tensor("y", (2,), scale=0.1)
-    limits = [builder.constant(n, [v], dtype="int32") for n, v in (("b", 0), ("e", 2), ("s", 1))]
-    builder.operator("STRIDED_SLICE", [x, *limits], [y], "StridedSliceOptions")
-    with pytest.raises(UnsupportedModelError, match="STRIDED_SLICE 'y': the input must be const"):
-        parse_graph(builder.build([x], [y]), "m", "m")
+    rng = np.random.default_rng(0)
+    x = builder.tensor("x", (2, 1, 6), scale=0.1)
+    moved = builder.tensor("moved", shape, scale=0.1)
+    axis = [builder.constant("axis", [0], dtype="int32")] if kind == "EXPAND_DIMS" else []
+    builder.operator(kind, [x, *axis], [moved], options, **values)
+    y = one_op.quantize(builder, rng, moved, output=(0.2, 3))
+    graph = assert_exact(builder.build([x], [y]), compiler)
+    assert [op.kind for op in graph.ops] == [OpKind.RESHAPE, OpKind.QUANTIZE]
 
 
 def test_reshape_to_another_size_is_refused() -> None:

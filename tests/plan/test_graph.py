@@ -107,10 +107,10 @@ def test_unsupported_operators_are_all_named() -> None:
     x = builder.tensor("x", (1, 4), scale=0.1)
     y = builder.tensor("y", (1, 4), scale=0.1)
     z = builder.tensor("z", (1, 4), scale=0.1)
-    builder.operator("HARD_SWISH", [x], [y])
+    builder.operator("ELU", [x], [y])
     builder.operator("CUMSUM", [y], [z])
     message = refusal(builder.build([x], [z]))
-    assert "Received: CUMSUM, HARD_SWISH." in message
+    assert "Received: CUMSUM, ELU." in message
     assert "CONV_2D" in message
 
 
@@ -200,6 +200,9 @@ def test_extreme_scales_plan_or_are_refused(
         (one_op.add, (1, 4), relu),
         (one_op.mean, (1, 2, 2, 2), output),
         (one_op.quantize, (1, 4), output),
+        *((one_op.function, (1, 4), {"kind": kind, **output}) for kind in ("RELU6", "HARD_SWISH")),
+        (one_op.function, (1, 4), {"kind": "LEAKY_RELU", "alpha": 0.1, **output}),
+        *((one_op.function, (1, 4), {"kind": kind}) for kind in ("LOGISTIC", "TANH")),
         (one_op.softmax, (1, 4), {}),
     ):
         _plans_or_is_refused(one_op.single(add, shape, (input_scale, 0), **options))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.records import (
+    CycleEstimate,
     DeployPlan,
     Extent,
     Firmware,
@@ -12,6 +13,7 @@ from pipeline.records import (
     Graph,
     InputSet,
     KernelTarget,
+    LayerChannels,
     Measurement,
     Op,
     OpKind,
@@ -81,6 +83,30 @@ def plan() -> DeployPlan:
         scratch_bytes=8,
         macs=8,
         weights_bytes=100,
+        channels=(
+            LayerChannels(
+                name="dense;bias",
+                kind=OpKind.FULLY_CONNECTED,
+                channels=3,
+                constant=2,
+                removed=1,
+                macs_before=12,
+                macs=8,
+                weight_bytes_before=24,
+                weight_bytes=16,
+            ),
+            LayerChannels(
+                name="whole",
+                kind=OpKind.CONV_2D,
+                channels=5,
+                constant=0,
+                removed=0,
+                macs_before=1000,
+                macs=1000,
+                weight_bytes_before=1024,
+                weight_bytes=1024,
+            ),
+        ),
     )
 
 
@@ -98,6 +124,7 @@ def firmware(size: FirmwareSize | None = SIZE) -> Firmware:
 def measurement(
     *, clock: str = "instructions", mismatches: int = 0, stack: int | None = 500
 ) -> Measurement:
+    estimate = CycleEstimate(flash_wait_states=0, inferences=(1700, 1500, 1600), layers=(1300, 400))
     return Measurement(
         build_id="0123456789abcdef",
         device="qemu",
@@ -109,6 +136,7 @@ def measurement(
         mismatches=mismatches,
         stack_peak_bytes=stack,
         arena_bytes=64,
+        estimate=estimate if clock == "instructions" else None,
         outputs=(np.array([[9, 1], [2, 7], [3, 3], [-5, -6]], np.int8),),
     )
 

@@ -24,6 +24,8 @@ def test_every_key_of_the_contract_is_there() -> None:
     assert (report["inputs"], report["mismatches"], report["accuracy"]) == (4, 0, None)
     assert report["clock"] == "instructions"
     assert report["instructions_per_inference"] == {"median": 1200, "min": 1000, "max": 1400}
+    assert report["estimated_cycles"] == {"median": 1600, "min": 1500, "max": 1700}
+    assert report["flash_wait_states"] == 0
     assert report["ram"] == {
         "arena_bytes": 64,
         "static_bytes": 700,
@@ -36,9 +38,42 @@ def test_every_key_of_the_contract_is_there() -> None:
         "harness_bytes": 3000,
         "total_bytes": 5100,
     }
+    sums = {
+        "channels": 8,
+        "constant": 2,
+        "removed": 1,
+        "macs_before": 1012,
+        "macs": 1008,
+        "weight_bytes_before": 1048,
+        "weight_bytes": 1040,
+    }
+    changed = {
+        "name": "dense;bias",
+        "kind": "FULLY_CONNECTED",
+        "channels": 3,
+        "constant": 2,
+        "removed": 1,
+        "macs_before": 12,
+        "macs": 8,
+        "weight_bytes_before": 24,
+        "weight_bytes": 16,
+    }
+    assert report["constant_channels"] == {**sums, "layers": [changed]}
     assert report["layers"] == [
-        {"name": "dense;bias", "kind": "FULLY_CONNECTED", "macs": 8, "instructions": 900},
-        {"name": "[bold]out", "kind": "SOFTMAX", "macs": 0, "instructions": 300},
+        {
+            "name": "dense;bias",
+            "kind": "FULLY_CONNECTED",
+            "macs": 8,
+            "instructions": 900,
+            "estimated_cycles": 1300,
+        },
+        {
+            "name": "[bold]out",
+            "kind": "SOFTMAX",
+            "macs": 0,
+            "instructions": 300,
+            "estimated_cycles": 400,
+        },
     ]
 
 
@@ -59,6 +94,7 @@ def test_a_host_counts_no_instructions_and_knows_no_sizes() -> None:
     assert "instructions" not in json.dumps(report)
     assert report["host_ticks_per_inference"]["median"] == 1200
     assert report["layers"][0]["host_ticks"] == 900
+    assert report["estimated_cycles"] is report["layers"][0]["estimated_cycles"] is None
     assert report["ram"]["arena_bytes"] == 64
     assert report["ram"]["total_bytes"] is None
     assert report["flash"]["weights_bytes"] == 100

@@ -1,4 +1,4 @@
-// Elementwise addition of two int8 tensors, with broadcasting.
+// Elementwise sum or difference of two int8 tensors, with broadcasting.
 #ifndef ESPALIER_KERNELS_ADD_S8_H_
 #define ESPALIER_KERNELS_ADD_S8_H_
 
@@ -9,7 +9,7 @@
 struct add_operand {
   int16_t offset;      // -zero_point
   int8_t shift;        // see requantize()
-  int32_t multiplier;  // see requantize()
+  int32_t multiplier;  // see requantize(); the negative one of what is subtracted
   // From one index to the next along each axis, 0 where the operand is broadcast: rows along the
   // first two axes, elements along the others.
   int32_t stride[4];

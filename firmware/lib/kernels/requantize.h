@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 // x * multiplier * 2^(shift - 31) with double rounding; shift > 0 is to the left.
-//   multiplier in [0, 2^31), shift in [-31, 30]
+//   multiplier in (-2^31, 2^31), shift in [-31, 30]
 // TFLite: MultiplyByQuantizedMultiplier with TFLITE_SINGLE_ROUNDING off.
 static inline int32_t requantize(int32_t x, int32_t multiplier, int32_t shift) {
   if (shift > 0) {

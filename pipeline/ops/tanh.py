@@ -1,0 +1,20 @@
+"""TANH: the hyperbolic tangent of int8, as a table for lookup.py."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.ops.base import RawOp
+from pipeline.ops.float_table import float_values, require_output_quant
+
+Int64Array = npt.NDArray[np.int64]
+
+
+def values(raw: RawOp) -> Int64Array:
+    """Results for the inputs -128 to 127.
+
+    Source: TFLite `TanhPrepare` and `TanhEval` (kernels/activations.cc).
+    """
+    require_output_quant(raw, scale=1 / 128, zero_point=0)
+    return float_values(raw, lambda x: np.tanh(x.astype(np.float64)).astype(np.float32))
