@@ -7,6 +7,7 @@ from pipeline.ops.table import kernel_call, rows_read, rows_written
 from pipeline.records import (
     ARENA_ALIGNMENT_BYTES,
     DeployPlan,
+    Extent,
     Graph,
     KernelTarget,
     Placement,
@@ -63,8 +64,7 @@ def streamed(graph: Graph, target: KernelTarget, *, rows: int, spare: int) -> De
                 tensors=() if index is None else (index,),
                 offset_bytes=offset,
                 size_bytes=size,
-                first_op=-1,
-                last_op=len(graph.ops) - 1,
+                extents=(Extent(-1, 0, size),),
                 ring=None if index is None else extra,
                 scratch_of=extra if index is None else None,
             )
