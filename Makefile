@@ -26,11 +26,17 @@ RUN_OPTIONS = $(if $(DATA),--data $(call quote,$(DATA))) $(if $(INIT),--init $(c
 PYTEST_ARGS ?=
 # make bench
 BENCH_JSON ?= .cache/bench.json
+FULL ?=
+# make fuzz
+FUZZ_COUNT ?=
+FUZZ_SECONDS ?=
+FUZZ_SEED ?=
+FUZZ_MODEL ?=
 
 C_SOURCES = find firmware boards -name .pio -prune -o -type f \( -name '*.c' -o -name '*.cc' -o -name '*.h' \) -print0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast check format bench clean
+.PHONY: help setup run test test-fast check format bench fuzz pin clean
 .NOTPARALLEL:
 
 help:  ## list the targets
@@ -67,8 +73,16 @@ format: $(STAMP)  ## bring Python and C sources into form
 	$(BIN)/ruff format
 	$(C_SOURCES) | xargs -0 $(BIN)/clang-format -i
 
-bench: $(STAMP)  ## instructions, RAM and flash of the reference models beside TFLM's
-	@PYTHONPATH=. $(BIN)/python tools/bench.py --json $(call quote,$(BENCH_JSON))
+bench: $(STAMP)  ## speed, RAM and flash of the reference models beside TFLM's (FULL=1: on every emulator and compiler)
+	@PYTHONPATH=. $(BIN)/python tools/bench.py --json $(call quote,$(BENCH_JSON)) $(if $(FULL),--full)
+
+fuzz: $(STAMP)  ## random models against the reference kernels (FUZZ_COUNT= FUZZ_SECONDS= FUZZ_SEED= FUZZ_MODEL=)
+	@PYTHONPATH=. $(BIN)/python tools/fuzz.py $(if $(FUZZ_COUNT),--count $(FUZZ_COUNT)) \
+		$(if $(FUZZ_SECONDS),--seconds $(FUZZ_SECONDS)) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED)) \
+		$(if $(FUZZ_MODEL),--model $(call quote,$(FUZZ_MODEL)))
+
+pin: $(STAMP)  ## pin the figures that tests hold the engine to
+	@PYTHONPATH=. $(BIN)/python tools/pin.py
 
 clean:  ## remove caches and build outputs; .venv and runs/ stay
 	rm -rf .cache .pytest_cache build dist

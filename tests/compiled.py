@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -65,11 +66,11 @@ class HostCompiler:
         """
         key = (graph.sha256, command, target)
         if key not in self._models:
-            self._models[key] = self._load(graph, command, target)
+            self._models[key] = self.load(make_plan(graph, target), command)
         return self._models[key]
 
-    def _load(self, graph: Graph, command: str, target: KernelTarget) -> CompiledModel:
-        plan = make_plan(graph, target)
+    def load(self, plan: DeployPlan, command: str = "test") -> CompiledModel:
+        """The same for a plan of one's own."""
         folder = self._generate(plan, command)
         # One translation unit is compiled in half the time of two.
         unit = folder / "unit.c"
@@ -93,24 +94,47 @@ class HostCompiler:
 
         Skips the test where the compiler cannot link such programs.
         """
-        if not self._can_sanitize():
+        return self.load_sanitized(make_plan(graph, target))
+
+    def load_sanitized(self, plan: DeployPlan) -> SanitizedModel:
+        """The same for a plan of one's own."""
+        if not self.can_sanitize():
             pytest.skip(f"{self._command[-1]} has no -fsanitize=address,undefined")
-        plan = make_plan(graph, target)
-        folder = self._generate(plan, "test")
+        folder = self._folder / f"sanitized_{next(self._numbers)}"
+        (model,) = self.sanitize_plans([plan], folder)
+        return model
+
+    def sanitize_plans(self, plans: Sequence[DeployPlan], folder: Path) -> list[SanitizedModel]:
+        """Many models in one sanitized program, where compiler and linker start only once.
+
+        Args:
+            plans: of the models.
+            folder: for sources and program; made where it is missing.
+        """
+        units = []
+        for number, plan in enumerate(plans):
+            sources = folder / str(number)
+            generate(plan, sources, command="test")
+            (sources / "unit.c").write_text(_checking_unit(plan, number), encoding="ascii")
+            for path in sources.iterdir():
+                # The models of a program must not share names.
+                text = path.read_text(encoding="ascii")
+                renamed = re.sub(r"\bmodel_(?=\w)", f"model{number}_", text)
+                path.write_text(renamed, encoding="ascii")
+            units.append(str(sources / "unit.c"))
         main = folder / "main.c"
-        main.write_text(_checking_main(plan), encoding="ascii")
-        program = folder / "model"
+        main.write_text(_checking_main(len(plans)), encoding="ascii")
+        program = folder / "models"
         self._cc(
             *_SANITIZE,
-            *self._includes(folder),
+            f"-I{self._kernels}",
             str(main),
-            str(folder / "model.c"),
-            str(folder / "weights.c"),
+            *units,
             *self._kernel_objects(_SANITIZE),
             "-o",
             str(program),
         )
-        return SanitizedModel(plan, program)
+        return [SanitizedModel(plan, program, number) for number, plan in enumerate(plans)]
 
     def _generate(self, plan: DeployPlan, command: str) -> Path:
         folder = self._folder / f"model_{next(self._numbers)}"
@@ -130,7 +154,8 @@ class HostCompiler:
             self._objects[flags] = objects
         return self._objects[flags]
 
-    def _can_sanitize(self) -> bool:
+    def can_sanitize(self) -> bool:
+        """Whether the compiler links programs with sanitizers."""
         if self._sanitizes is None:
             probe = self._folder / "probe.c"
             probe.write_text(_PROBE, encoding="ascii")
@@ -215,18 +240,20 @@ class SanitizedModel:
 
     Args:
         plan: of the model.
-        program: that was compiled from it and from `_checking_main`.
+        program: that was compiled from it and from others.
+        number: of the model in the program.
     """
 
-    def __init__(self, plan: DeployPlan, program: Path) -> None:
-        self._plan = plan
+    def __init__(self, plan: DeployPlan, program: Path, number: int) -> None:
+        self.plan = plan
         self._program = program
+        self._number = number
 
     def run(self, samples: Sequence[Sequence[Array]]) -> list[tuple[Array, ...]]:
         """Outputs of each sample, given one array per input."""
         data = b"".join(np.ascontiguousarray(x).tobytes() for sample in samples for x in sample)
         done = subprocess.run(
-            [str(self._program)],
+            [str(self._program), str(self._number)],
             input=data,
             # The leak checker cannot run under every tracer and container; nothing is allocated.
             env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},
@@ -234,7 +261,7 @@ class SanitizedModel:
             check=False,
         )
         assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
-        graph = self._plan.graph
+        graph = self.plan.graph
         results = []
         position = 0
         for _ in samples:
@@ -259,11 +286,26 @@ def row_offset(plan: DeployPlan, place: Placement, index: int, row: int) -> int:
     return place.offset_bytes + slot * row_bytes(plan.graph.tensors[index])
 
 
-def _checking_main(plan: DeployPlan) -> str:
-    """A main() that runs samples from stdin and lets each step touch its own rows only."""
+def _checking_main(models: int) -> str:
+    """A main() that runs the model whose number it is given."""
+    declarations = "".join(f"int run_{number}(void);\n" for number in range(models))
+    names = ", ".join(f"run_{number}" for number in range(models))
+    return f"""\
+#include <stdlib.h>
+
+{declarations}
+int main(int argc, char **argv) {{
+  static int (*const kRuns[])(void) = {{{names}}};
+  return argc == 2 ? kRuns[atoi(argv[1])]() : 2;
+}}
+"""
+
+
+def _checking_unit(plan: DeployPlan, number: int) -> str:
+    """Runs samples from stdin through a model and lets each step touch its own rows only."""
     rows = "".join(
-        f"    {{{number}, {at}, {size}}},\n"
-        for number, step in enumerate(plan.steps)
+        f"    {{{position}, {at}, {size}}},\n"
+        for position, step in enumerate(plan.steps)
         for at, size in _regions(plan, step)
     )
     return f"""\
@@ -272,7 +314,10 @@ def _checking_main(plan: DeployPlan) -> str:
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
+#include "model.c"
+#include "weights.c"
+
+int run_{number}(void);
 
 static const struct {{
   unsigned step;
@@ -280,10 +325,12 @@ static const struct {{
 }} kRegions[] = {{
 {rows}}};
 
-int main(void) {{
-  uint8_t *arena = aligned_alloc(MODEL_ARENA_ALIGNMENT, MODEL_ARENA_BYTES);
+enum {{ SIZE = (MODEL_ARENA_BYTES / MODEL_ARENA_ALIGNMENT + 1) * MODEL_ARENA_ALIGNMENT }};
+
+int run_{number}(void) {{
+  uint8_t *arena = aligned_alloc(MODEL_ARENA_ALIGNMENT, SIZE);
   for (;;) {{
-    memset(arena, {_GARBAGE}, MODEL_ARENA_BYTES);
+    memset(arena, {_GARBAGE}, SIZE);
     for (unsigned i = 0; i < MODEL_NUM_INPUTS; ++i) {{
       uint8_t *input = arena + model_inputs[i].offset_bytes;
       if (fread(input, 1, model_inputs[i].size_bytes, stdin) != model_inputs[i].size_bytes) {{
@@ -292,7 +339,7 @@ int main(void) {{
       }}
     }}
     for (unsigned step = 0; step < MODEL_NUM_STEPS; ++step) {{
-      ASAN_POISON_MEMORY_REGION(arena, MODEL_ARENA_BYTES);
+      ASAN_POISON_MEMORY_REGION(arena, SIZE);
       for (size_t i = 0; i < sizeof kRegions / sizeof kRegions[0]; ++i) {{
         if (kRegions[i].step == step) {{
           ASAN_UNPOISON_MEMORY_REGION(arena + kRegions[i].offset_bytes, kRegions[i].size_bytes);
@@ -300,7 +347,7 @@ int main(void) {{
       }}
       const struct model_step *part = &model_steps[step];
       model_run_layer(arena, part->layer, part->first_row, part->end_row);
-      ASAN_UNPOISON_MEMORY_REGION(arena, MODEL_ARENA_BYTES);
+      ASAN_UNPOISON_MEMORY_REGION(arena, SIZE);
     }}
     for (unsigned i = 0; i < MODEL_NUM_OUTPUTS; ++i) {{
       fwrite(arena + model_outputs[i].offset_bytes, 1, model_outputs[i].size_bytes, stdout);

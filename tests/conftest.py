@@ -53,6 +53,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"{tool} is not installed")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show figures that have become better than their pins."""
+    improved = [
+        str(text)
+        for report in terminalreporter.getreports("passed")
+        for name, text in report.user_properties
+        if name == "improved"
+    ]
+    if improved:
+        terminalreporter.section("better than pinned: run `make pin`")
+        for line in improved:
+            terminalreporter.line(line)
+
+
 @pytest.fixture(scope="session")
 def compiler(tmp_path_factory: pytest.TempPathFactory) -> HostCompiler:
     """Compiles generated models for this machine; the kernels once per session."""

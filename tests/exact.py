@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from pipeline.ops.table import DSP_OPS, rows_read, rows_written
 from pipeline.plan.graph import parse_graph
 from pipeline.records import Array, Graph, KernelTarget, Tensor
 from tests.compiled import CompiledModel, HostCompiler
+from tests.streams import streamed
 
 # Of real inputs: wide enough for the quantizations in these tests to saturate.
 REAL_RANGE = (-40.0, 40.0)
@@ -75,6 +77,30 @@ def _ends(tensor: Tensor) -> Array:
     return np.array([info.min, info.max], dtype=tensor.dtype)
 
 
+def smooth_samples(graph: Graph, count: int) -> Iterator[tuple[Array, ...]]:
+    """Inputs whose neighbours are alike, as in pictures and spectrograms."""
+    rng = np.random.default_rng(7)
+    for _ in range(count):
+        yield tuple(_smooth(rng, graph.tensors[index]) for index in graph.inputs)
+
+
+def _smooth(rng: np.random.Generator, tensor: Tensor) -> Array:
+    info = np.iinfo(tensor.dtype)
+    walk = rng.normal(0, 12, size=tensor.shape)
+    for axis in range(1, len(tensor.shape)):
+        walk = walk.cumsum(axis=axis)
+    middle = (int(info.min) + int(info.max)) / 2
+    return np.clip(walk + middle, info.min, info.max).astype(tensor.dtype)
+
+
+def save_inputs(path: Path, chosen: Sequence[Sequence[Array]]) -> None:
+    """Write samples, one array per input each, as an .npz for `espalier deploy --inputs`."""
+    stacks = [np.concatenate(column) for column in zip(*chosen, strict=True)]
+    names = ["x"] if len(stacks) == 1 else [f"x{place}" for place in range(len(stacks))]
+    arrays: dict[str, Any] = dict(zip(names, stacks, strict=True))
+    np.savez(path, **arrays)
+
+
 def assert_exact(
     tflite: bytes,
     compiler: HostCompiler,
@@ -98,6 +124,30 @@ def assert_exact(
         for model in models:
             _assert_exact_steps(model, reference, sample)
     return graph
+
+
+def assert_exact_streamed(
+    tflite: bytes, compiler: HostCompiler, *, rows: int, spare: int = 0, sane: bool = False
+) -> None:
+    """Check every row of the generated code where tensors are rings of rows.
+
+    Args:
+        tflite: the model.
+        compiler: for the generated code.
+        rows, spare: as in `streamed`.
+        sane: whether to run under the sanitizers, too.
+    """
+    graph = parse_graph(tflite, "test", "test.tflite")
+    reference = ReferenceTensors(tflite)
+    inputs = list(samples(graph, count=1))
+    for target in targets_of(graph):
+        plan = streamed(graph, target, rows=rows, spare=spare)
+        model = compiler.load(plan)
+        for sample in inputs:
+            reference.run(graph, sample)
+            _assert_exact_steps(model, reference, sample)
+        if sane:
+            compiler.load_sanitized(plan).run(inputs)
 
 
 def targets_of(graph: Graph) -> tuple[KernelTarget, ...]:

@@ -18,6 +18,7 @@ LEVELS = {
     "errors": 0,
     "records": 0,
     "fixed_point": 0,
+    "steps": 0,
     "paths": 0,
     "quiet": 0,
     "samples": 1,
@@ -36,6 +37,7 @@ LEVELS = {
     "measure": 2,
     "report": 2,
     "stages": 3,
+    "study": 3,
     "cli": 3,
 }
 
@@ -51,7 +53,11 @@ HOMES = {
     "tflite": {"ops", "plan"},
     "serial": {"device"},
     "unicorn": {"device"},
+    "capstone": {"device"},
     "jinja2": {"codegen"},
+    "optuna": {"study"},
+    "sqlalchemy": {"study"},
+    "matplotlib": {"report"},
     "subprocess": {"build", "device"},
     "platformio": {"build"},
     "ziglang": {"build"},

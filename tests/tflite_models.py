@@ -124,6 +124,10 @@ class ModelBuilder:
         self.subgraph.tensors[index].buffer = len(self.model.buffers) - 1
         return index
 
+    def is_int8(self, index: int) -> bool:
+        """Whether a tensor holds int8 values."""
+        return bool(self.subgraph.tensors[index].type == self._schema.TensorType.INT8)
+
     def operator(
         self,
         kind: str,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pipeline import __version__
 from pipeline.codegen.views import comment_text, model_view
@@ -26,9 +28,23 @@ def generate(plan: DeployPlan, out: Path, *, command: str) -> SourceTree:
     Returns:
         The files with their digest.
     """
+    view = model_view(plan)
+    out.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    line = comment_text(" ".join(command.split()))
+    for name in _FILES:
+        template = _environment().get_template(f"{name}.jinja")
+        text = template.render(model=view, version=__version__, command=line)
+        (out / name).write_text(text, encoding="ascii")
+        digest.update(f"{name}\n{len(text)}\n{text}".encode("ascii"))
+    return SourceTree(root=out, files=_FILES, digest=digest.hexdigest())
+
+
+@cache
+def _environment() -> Any:
     import jinja2
 
-    environment = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES_PATH),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -36,13 +52,3 @@ def generate(plan: DeployPlan, out: Path, *, command: str) -> SourceTree:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    view = model_view(plan)
-    out.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    line = comment_text(" ".join(command.split()))
-    for name in _FILES:
-        template = environment.get_template(f"{name}.jinja")
-        text = template.render(model=view, version=__version__, command=line)
-        (out / name).write_text(text, encoding="ascii")
-        digest.update(f"{name}\n{len(text)}\n{text}".encode("ascii"))
-    return SourceTree(root=out, files=_FILES, digest=digest.hexdigest())

@@ -13,7 +13,15 @@ CLOCKS = ("instructions", "cycles", "host")
 
 _TEXT_KEYS = ("description", "mcu", "core", "clock")
 # TOML has no null: a number that means nothing for a board is left out of its file.
-_NUMBER_KEYS = ("clock_hz", "flash_bytes", "ram_bytes", "instructions_per_tick")
+_NUMBER_KEYS = (
+    "clock_hz",
+    "flash_bytes",
+    "ram_bytes",
+    "instructions_per_tick",
+    "flash_wait_states",
+)
+# Numbers that may be 0.
+_ZERO_KEYS = ("flash_wait_states",)
 _LIST_KEYS = ("emulators",)
 # False where they are left out.
 _FLAG_KEYS = ("dsp",)
@@ -85,6 +93,7 @@ def _parse_board(name: str, facts: Mapping[str, object], path: Path) -> Board:
         ram_bytes=_number(facts, "ram_bytes", path),
         clock=clock,
         instructions_per_tick=instructions_per_tick,
+        flash_wait_states=_number(facts, "flash_wait_states", path),
         emulators=_texts(facts, "emulators", path),
     )
 
@@ -100,8 +109,9 @@ def _number(facts: Mapping[str, object], key: str, path: Path) -> int | None:
     value = facts.get(key)
     if value is None:
         return None
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-        raise ConfigError(f"{path}: '{key}' must be a positive whole number. Received: {value!r}.")
+    minimum, wanted = (0, "whole number") if key in _ZERO_KEYS else (1, "positive whole number")
+    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+        raise ConfigError(f"{path}: '{key}' must be a {wanted}. Received: {value!r}.")
     return value
 
 

@@ -3,6 +3,9 @@
 Unicorn calls the hook with the address and size of each block of translated code before it runs
 it, and a block runs whole. The hook is a C function, compiled once with Zig or the system's C
 compiler into the cache folder; where neither works, a Python callback counts the same, slower.
+
+With a cost for each block, the hook also estimates cycles: from one block to the next it knows
+whether the branch between them was taken.
 """
 
 from __future__ import annotations
@@ -20,13 +23,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import DeviceError
+from pipeline.device.cycles import BlockCost
+from pipeline.errors import DeviceError, PipelineError
 from pipeline.paths import cache_path
 
 COMPILE_S = 120.0
 MAX_REGIONS = 4
 
 _SOURCE_PATH = Path(__file__).with_name("count_blocks.c")
+
+
+class _KnownBlock(ctypes.Structure):
+    _fields_ = (
+        ("size_bytes", ctypes.c_uint16),
+        ("instructions", ctypes.c_uint16),
+        ("cycles", ctypes.c_uint16),
+        ("taken_cycles", ctypes.c_uint16),
+    )
 
 
 class _CodeRegion(ctypes.Structure):
@@ -38,28 +51,42 @@ class _CodeRegion(ctypes.Structure):
     )
 
 
+_Describe = ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.POINTER(_KnownBlock))
+
+
 class _BlockCounter(ctypes.Structure):
     _fields_ = (
         ("instructions", ctypes.c_uint64),
+        ("cycles", ctypes.c_uint64),
+        ("describe", _Describe),
         ("regions", _CodeRegion * MAX_REGIONS),
         ("num_regions", ctypes.c_uint32),
         ("outside", ctypes.c_uint32),
+        ("end", ctypes.c_uint32),
+        ("taken_cycles", ctypes.c_uint32),
     )
 
 
-class InstructionCounter:
-    """Counts the Thumb instructions that a Unicorn core executes.
+class BlockCounter:
+    """Counts the Thumb instructions that a Unicorn core executes, and may estimate cycles.
 
     Args:
+        cost: of a block's code; None to count instructions only.
         use_native: None for the compiled hook where it can be made; False for the Python one.
     """
 
-    def __init__(self, use_native: bool | None = None) -> None:
+    def __init__(
+        self, cost: Callable[[bytes], BlockCost] | None = None, use_native: bool | None = None
+    ) -> None:
         self._state = _BlockCounter()
         self._library = None if use_native is False else load_native_hook()
         self._memories: list[ctypes.Array[ctypes.c_char]] = []
-        self._known_tables: list[ctypes.Array[ctypes.c_uint32]] = []
-        self._known: dict[tuple[int, int], int] = {}
+        self._known_tables: list[ctypes.Array[_KnownBlock]] = []
+        self._known: dict[tuple[int, int], BlockCost] = {}
+        self._cost = cost or _instructions_only
+        self._failure: PipelineError | None = None
+        if cost is not None:
+            self._state.describe = _Describe(self._describe)
         self._uc: Any = None
         self._hook: Any = None
 
@@ -74,16 +101,22 @@ class InstructionCounter:
         count: int = self._state.instructions
         return count
 
+    @property
+    def cycles(self) -> int:
+        """Estimated cycles of the same blocks; 0 without a cost."""
+        count: int = self._state.cycles
+        return count
+
     def add_region(self, memory: ctypes.Array[ctypes.c_char], base: int, constant: bool) -> None:
         """Name memory that may hold code.
 
         Args:
             memory: its bytes, which the core executes from.
             base: its address.
-            constant: whether the core cannot write it, so that counts may be remembered.
+            constant: whether the core cannot write it, so that blocks may be remembered.
         """
         index = self._state.num_regions
-        table = (ctypes.c_uint32 * (len(memory) // 2 if constant else 0))()
+        table = (_KnownBlock * (len(memory) // 2 if constant else 0))()
         self._memories.append(memory)
         self._known_tables.append(table)
         self._state.regions[index] = _CodeRegion(
@@ -135,30 +168,53 @@ class InstructionCounter:
         self._uc = self._hook = None
 
     def check(self) -> None:
-        """Raise DeviceError if code ran where none was expected."""
+        """Raise DeviceError if code ran where none was expected, or what cannot be code."""
+        if self._failure is not None:
+            raise self._failure
         if self._state.outside:
             raise DeviceError(
                 f"unicorn: code ran at 0x{self._state.outside - 1:08x}, outside of the board's "
                 "memory, and was not counted. The firmware jumped astray."
             )
 
-    def _count_block(self, _uc: Any, address: int, size: int, _data: Any) -> None:
-        count = self._known.get((address, size))
-        if count is None:
-            count = self._walk(address, size)
-        self._state.instructions += count
+    def _describe(self, address: int, block: Any) -> None:
+        """Tell the compiled hook of a block that it meets for the first time."""
+        # An exception cannot pass through the emulator.
+        try:
+            cost = self._cost(self._code(address, block.contents.size_bytes)[0])
+        except PipelineError as error:
+            self._failure = self._failure or error
+            return
+        block.contents.instructions = cost.instructions
+        block.contents.cycles = cost.cycles
+        block.contents.taken_cycles = cost.taken_cycles
 
-    def _walk(self, address: int, size: int) -> int:
+    def _count_block(self, _uc: Any, address: int, size: int, _data: Any) -> None:
+        cost = self._known.get((address, size))
+        if cost is None:
+            code, constant = self._code(address, size)
+            cost = self._cost(code)
+            if constant:
+                self._known[address, size] = cost
+        state = self._state
+        state.instructions += cost.instructions
+        state.cycles += cost.cycles + (state.taken_cycles if address != state.end else 0)
+        state.end = address + size
+        state.taken_cycles = cost.taken_cycles
+
+    def _code(self, address: int, size: int) -> tuple[bytes, bool]:
+        """Bytes of a block, none where there is no memory; and whether they stay as they are."""
         for index in range(self._state.num_regions):
             region = self._state.regions[index]
             offset = address - region.base
             if offset >= 0 and offset + size <= region.size_bytes:
-                count = count_thumb(ctypes.string_at(region.bytes + offset, size))
-                if region.known:
-                    self._known[address, size] = count
-                return count
+                return ctypes.string_at(region.bytes + offset, size), bool(region.known)
         self._state.outside = address + 1
-        return 0
+        return b"", False
+
+
+def _instructions_only(code: bytes) -> BlockCost:
+    return BlockCost(instructions=count_thumb(code), cycles=0, taken_cycles=0)
 
 
 def count_thumb(code: bytes) -> int:

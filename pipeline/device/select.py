@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 
 from pipeline.device.base import Device
+from pipeline.device.cycles import CORES
 from pipeline.device.host import HostDevice
 from pipeline.device.qemu import PROGRAM as QEMU_PROGRAM
 from pipeline.device.qemu import QemuDevice
@@ -56,6 +57,19 @@ def make_device(kind: str, board: Board, firmware: Firmware) -> Device:
             f"for '{firmware.board}'. Build it for this board."
         )
     return _MAKERS[resolve_emulator(kind, board)](board, firmware)
+
+
+def make_cycle_device(board: Board, firmware: Firmware) -> Device | None:
+    """A device whose ticks are estimated cycles instead of instructions, as many of them.
+
+    None where there is no estimate: the board's core or flash has no model here, or no emulator
+    shows this process each block that it runs.
+    """
+    if board.core not in CORES or board.flash_wait_states is None:
+        return None
+    if UnicornDevice.kind not in board.emulators:
+        return None
+    return UnicornDevice(board.name, firmware.elf_path, flash_wait_states=board.flash_wait_states)
 
 
 def _is_installed(kind: str) -> bool:

@@ -1,8 +1,9 @@
 """Unicorn: the firmware on an emulated Cortex-M4 inside this process.
 
-Time is virtual: one instruction takes 1 ns, as in QEMU with -icount shift=0, and each time the
-firmware polls its empty serial line the clock jumps, up to the time that the host is willing to
-wait. So a silence of half a second passes in a moment, and never counts as work.
+Time is virtual: one instruction takes 1 ns, as in QEMU with -icount shift=0 (or one estimated cycle
+does, where the device is asked for those), and each time the firmware polls its empty serial line
+the clock jumps, up to the time that the host is willing to wait. So a silence of half a second
+passes in a moment, and never counts as work.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import contextlib
 import ctypes
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipeline.device.base import Deadline, Device
 from pipeline.device.cmsdk import DualTimer, Uart
-from pipeline.device.count import InstructionCounter
+from pipeline.device.count import BlockCounter
+from pipeline.device.cycles import block_cost
 from pipeline.device.elf import entry_point, load_segments, symbol_at
 from pipeline.errors import ConfigError, DeviceError, MissingToolError
 
@@ -32,7 +35,10 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What the emulated board has: memories, CMSDK UART and timer, instructions per tick."""
+    """What the emulated board has: memories, CMSDK UART and timer, instructions per tick.
+
+    Where the device estimates cycles, a tick is as many of those.
+    """
 
     memories: tuple[Memory, ...]
     uart: int
@@ -68,18 +74,28 @@ class UnicornDevice(Device):
     Args:
         board: name of the board.
         elf_path: the firmware.
-        use_native: None to count instructions with compiled code where possible; False not to.
+        flash_wait_states: None for a timer that counts instructions; a number for one that
+            counts estimated cycles of a Cortex-M4 (pipeline/device/cycles.py).
+        use_native: None to count with compiled code where possible; False not to.
     """
 
     kind = "unicorn"
 
-    def __init__(self, board: str, elf_path: Path, *, use_native: bool | None = None) -> None:
+    def __init__(
+        self,
+        board: str,
+        elf_path: Path,
+        *,
+        flash_wait_states: int | None = None,
+        use_native: bool | None = None,
+    ) -> None:
         if board not in MACHINES:
             raise ConfigError(
                 f"unicorn: expected one of the boards {', '.join(MACHINES)}. Received: '{board}'."
             )
         self._machine = MACHINES[board]
         self._elf_path = elf_path
+        self._flash_wait_states = flash_wait_states
         self._use_native = use_native
         self._counting = True
         self._uc: Any = None
@@ -98,7 +114,9 @@ class UnicornDevice(Device):
         self.close()
         uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         uc.ctl_set_cpu_model(unicorn.arm_const.UC_CPU_ARM_CORTEX_M4)
-        self._counter = InstructionCounter(self._use_native)
+        wait_states = self._flash_wait_states
+        cost = None if wait_states is None else partial(block_cost, flash_wait_states=wait_states)
+        self._counter = BlockCounter(cost, self._use_native)
         self._memories = []
         for memory in self._machine.memories:
             content = ctypes.create_string_buffer(memory.size_bytes)
@@ -204,11 +222,12 @@ class UnicornDevice(Device):
             uc.mmio_map(base, _PAGE_BYTES, read, None, write, None)
 
     def _ticks_of_work(self) -> int:
-        """Ticks for the instructions so far; without counting, time only must not stand still."""
+        """Ticks for the work so far; without counting, time only must not stand still."""
         if not self._counting:
             self._uncounted_ticks += 1
-        work = self._counter.instructions // self._machine.instructions_per_tick
-        return work + self._uncounted_ticks
+        counter = self._counter
+        work = counter.instructions if self._flash_wait_states is None else counter.cycles
+        return work // self._machine.instructions_per_tick + self._uncounted_ticks
 
     def _place(self, address: int, data: bytes) -> None:
         for memory, content in zip(self._machine.memories, self._memories, strict=True):

@@ -34,6 +34,7 @@ def deployment_report(
     """
     graph = plan.graph
     ticks = TICK_NAMES[measurement.clock]
+    estimate = measurement.estimate
     accuracy = score(measurement.outputs, inputs.y, _output_zero(plan))
     return {
         "schema": SCHEMA_VERSION,
@@ -58,6 +59,8 @@ def deployment_report(
         "clock": measurement.clock,
         "warmup": measurement.warmup,
         f"{ticks}_per_inference": summary(measurement.ticks),
+        "estimated_cycles": None if estimate is None else summary(estimate.inferences),
+        "flash_wait_states": None if estimate is None else estimate.flash_wait_states,
         "ram": ram(firmware, measurement),
         "flash": flash(firmware, plan),
         "constant_channels": channels_report(plan.channels),
@@ -106,10 +109,18 @@ def layers(
     plan: DeployPlan, layer_macs: Sequence[int], measurement: Measurement, ticks: str
 ) -> list[dict[str, Any]]:
     """One entry per operator of the plan, in execution order."""
-    rows = zip(plan.graph.ops, layer_macs, measurement.layer_ticks, strict=True)
+    estimate = measurement.estimate
+    cycles = (None,) * len(layer_macs) if estimate is None else estimate.layers
+    rows = zip(plan.graph.ops, layer_macs, measurement.layer_ticks, cycles, strict=True)
     return [
-        {"name": op.name, "kind": op.kind.value, "macs": macs, ticks: count}
-        for op, macs, count in rows
+        {
+            "name": op.name,
+            "kind": op.kind.value,
+            "macs": macs,
+            ticks: count,
+            "estimated_cycles": estimated,
+        }
+        for op, macs, count, estimated in rows
     ]
 
 

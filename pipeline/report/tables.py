@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -22,6 +22,8 @@ _CLOCK_NOTES = {
     "cycles": "Cycles of the board's own counter.",
     "host": "Ticks of this computer's clock: they say nothing about a microcontroller.",
 }
+
+_ESTIMATE_NOTE = "Estimated cycles: by the published timings of the core, not measured."
 
 
 def print_tables(*parts: RenderableType) -> None:
@@ -52,6 +54,9 @@ def deployment_tables(report: Mapping[str, Any], *, with_layers: bool = True) ->
         facts.add_row("balanced accuracy", _percent(report["balanced_accuracy"]))
     ticks = ticks_name(report)
     facts.add_row(f"{_words(ticks)} per inference", _spread(report[f"{ticks}_per_inference"]))
+    if report["estimated_cycles"] is not None:
+        estimate = f"about {_spread(report['estimated_cycles'])}, {_wait_states(report)}"
+        facts.add_row("estimated cycles", estimate)
     ram, flash = report["ram"], report["flash"]
     facts.add_row(
         "RAM",
@@ -68,6 +73,8 @@ def deployment_tables(report: Mapping[str, Any], *, with_layers: bool = True) ->
     if with_layers:
         parts.append(_layer_table(report, ticks))
     parts.append(Text(_CLOCK_NOTES[report["clock"]], style="dim"))
+    if report["estimated_cycles"] is not None:
+        parts.append(Text(_ESTIMATE_NOTE, style="dim"))
     return Group(*parts)
 
 
@@ -88,7 +95,7 @@ def run_tables(report: Mapping[str, Any]) -> Group:
         before, after = pruned["before"], pruned["after"]
         table = _facts(f"Pruned by {pruned['method']}")
         for label, key in (("parameters", "params"), ("MACs", "macs")):
-            table.add_row(label, f"{_number(before[key])} -> {_number(after[key])}")
+            table.add_row(label, f"{number_text(before[key])} -> {number_text(after[key])}")
         if before["balanced_accuracy"] is not None and after["balanced_accuracy"] is not None:
             shares = _percent(before["balanced_accuracy"]), _percent(after["balanced_accuracy"])
             table.add_row("balanced accuracy", " -> ".join(shares))
@@ -117,10 +124,11 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
             f"{board['name']} has",
             f"RAM {_bytes(board['ram_bytes'])}, flash {_bytes(board['flash_bytes'])}",
         )
+    facts.add_row("steps", f"{len(report['steps']):,} of {len(report['layers'])} layers")
     channels = report["constant_channels"]
     _channels_row(facts, channels)
     removed = [channels_table(channels)] if channels and channels["removed"] else []
-    layers = _table("#", "<layer", "<kind", "<output", "MACs", "live bytes")
+    layers = make_table("#", "<layer", "<kind", "<output", "MACs", "steps", "live bytes")
     for index, layer in enumerate(report["layers"]):
         layers.add_row(
             str(index),
@@ -128,16 +136,18 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
             layer["kind"],
             "x".join(str(size) for size in layer["output_shape"]),
             f"{layer['macs']:,}",
+            f"{layer['steps']:,}",
             f"{layer['live_bytes']:,}",
         )
-    places = _table("offset", "bytes", "<alive", "<buffer")
-    for place in sorted(report["placements"], key=lambda item: item["first_op"]):
-        first = "input" if place["first_op"] < 0 else str(place["first_op"])
+    places = make_table("offset", "bytes", "rows", "<steps", "<buffer")
+    for place in report["placements"]:
+        name = ", ".join(_short(name) for name in place["tensors"])
         places.add_row(
             f"{place['offset_bytes']:,}",
             f"{place['size_bytes']:,}",
-            f"{first} - {place['last_op']}",
-            ", ".join(_short(name) for name in place["tensors"]) or "scratch",
+            "all" if place["ring"] is None else f"{place['ring']:,}",
+            _alive(place["extents"], len(report["steps"])),
+            name or f"scratch of layer {place['scratch_of']}",
         )
     return Group(facts, *removed, layers, places)
 
@@ -157,7 +167,7 @@ def slim_tables(report: Mapping[str, Any]) -> Group:
 
 def channels_table(channels: Mapping[str, Any]) -> Table:
     """The layers that channels went from."""
-    table = _table(
+    table = make_table(
         "<layer", "<kind", "channels", "constant", "removed", "MACs", "left", "weight bytes", "left"
     )
     for layer in (*channels["layers"], {**channels, "name": "all layers", "kind": ""}):
@@ -185,17 +195,24 @@ def _channels_row(facts: Table, channels: Mapping[str, Any] | None) -> None:
     facts.add_row("constant channels", text)
 
 
+def _alive(extents: Sequence[tuple[int, int, int]], num_steps: int) -> str:
+    """First and last step at which a buffer has occupied bytes."""
+    first = extents[0][0]
+    ended = extents[-1][0] - 1 if extents[-1][1] == extents[-1][2] else num_steps - 1
+    return f"{'input' if first < 0 else first} - {ended}"
+
+
 def prune_tables(report: Mapping[str, Any]) -> Group:
     """A pruned model: costs before and after, the width of each group, and what is locked."""
     before, after = report["before"], report["after"]
-    facts = _table(f"<{report['model']}, {report['method']}", "before", "after", "left")
+    facts = make_table(f"<{report['model']}, {report['method']}", "before", "after", "left")
     for label, key in (
         ("parameters", "params"),
         ("MACs", "macs"),
         ("peak activations, bytes", "peak_activation_bytes"),
     ):
         left = f"{after[key] / before[key]:.1%}" if before[key] else "-"
-        facts.add_row(label, _number(before[key]), _number(after[key]), left)
+        facts.add_row(label, number_text(before[key]), number_text(after[key]), left)
     for label, key in (
         ("accuracy", "accuracy"),
         ("balanced accuracy", "balanced_accuracy"),
@@ -206,7 +223,7 @@ def prune_tables(report: Mapping[str, Any]) -> Group:
     parts: list[RenderableType] = [facts]
     if report["deployed"]:
         parts.append(_deployed_table(report["deployed"]))
-    groups = _table("<group", "<layers", "before", "after")
+    groups = make_table("<group", "<layers", "before", "after")
     for group in report["groups"]:
         layers = list(dict.fromkeys(member["layer"] for member in group["members"]))
         more = f" and {len(layers) - 1} more" if len(layers) > 1 else ""
@@ -221,7 +238,7 @@ def prune_tables(report: Mapping[str, Any]) -> Group:
         )
     parts.append(groups)
     if report["locked"]:
-        locks = _table("<kept whole", "<because")
+        locks = make_table("<kept whole", "<because")
         for lock in report["locked"]:
             locks.add_row(_short(lock["layer"]), lock["reason"])
         parts.append(locks)
@@ -246,7 +263,7 @@ def _deployed_table(deployed: Mapping[str, Any]) -> Table:
 
 def board_tables(report: Mapping[str, Any]) -> Table:
     """The boards."""
-    table = _table("<board", "<what", "<core", "flash", "RAM", "<runs on")
+    table = make_table("<board", "<what", "<core", "flash", "RAM", "<runs on")
     for board in report["boards"]:
         table.add_row(
             board["name"],
@@ -255,34 +272,6 @@ def board_tables(report: Mapping[str, Any]) -> Table:
             _limit(board["flash_bytes"]),
             _limit(board["ram_bytes"]),
             ", ".join(board["emulators"]),
-        )
-    return table
-
-
-def bench_table(rows: list[dict[str, Any]]) -> Table:
-    """Deployments of the reference models beside TFLM's anchors."""
-    table = _table(
-        "<model", "mismatches", "instructions", "TFLM reference", "ratio", "TFLM+CMSIS-NN",
-        "ratio", "RAM", "arena", "TFLM arena", "flash", "runtime", "TFLM runtime",
-    )  # fmt: skip
-    for row in rows:
-        if "error" in row:
-            table.add_row(row["model"], row["error"])
-            continue
-        table.add_row(
-            row["model"],
-            str(row["mismatches"]),
-            f"{row['instructions']:,}",
-            _number(row["tflm_ref_instructions"]),
-            _ratio(row["ratio_ref"]),
-            _number(row["tflm_cmsis_instructions"]),
-            _ratio(row["ratio_cmsis"]),
-            _number(row["ram_bytes"]),
-            _number(row["arena_bytes"]),
-            _number(row["tflm_arena_bytes"]),
-            _number(row["flash_bytes"]),
-            _number(row["runtime_bytes"]),
-            _number(row["tflm_runtime_bytes"]),
         )
     return table
 
@@ -300,7 +289,7 @@ def _facts(title: str) -> Table:
     return table
 
 
-def _table(*columns: str) -> Table:
+def make_table(*columns: str) -> Table:
     """A table of figures; a name that starts with "<" is a column of words."""
     table = Table(box=SIMPLE_HEAD)
     for name in columns:
@@ -310,7 +299,9 @@ def _table(*columns: str) -> Table:
 
 def _layer_table(report: Mapping[str, Any], ticks: str) -> Table:
     unit = _words(ticks)
-    table = _table("#", "<layer", "<kind", "MACs", unit, f"{unit}/MAC", "share")
+    estimated = report["estimated_cycles"] is not None
+    extra = ("estimated cycles",) if estimated else ()
+    table = make_table("#", "<layer", "<kind", "MACs", unit, f"{unit}/MAC", "share", *extra)
     total = sum(layer[ticks] for layer in report["layers"]) or 1
     for index, layer in enumerate(report["layers"]):
         count, macs = layer[ticks], layer["macs"]
@@ -322,6 +313,7 @@ def _layer_table(report: Mapping[str, Any], ticks: str) -> Table:
             f"{count:,}",
             f"{count / macs:.1f}" if macs else "-",
             f"{count / total:.1%}",
+            *((f"{layer['estimated_cycles']:,}",) if estimated else ()),
             style="bold" if count / total >= _HOT_SHARE else None,
         )
     return table
@@ -339,6 +331,11 @@ def _spread(spread: Mapping[str, int]) -> str:
     return f"{spread['median']:,} (smallest {spread['min']:,}, largest {spread['max']:,})"
 
 
+def _wait_states(report: Mapping[str, Any]) -> str:
+    count = report["flash_wait_states"]
+    return f"flash with {count or 'no'} wait state{'' if count == 1 else 's'}"
+
+
 def _words(key: str) -> str:
     return key.replace("_", " ")
 
@@ -351,12 +348,9 @@ def _limit(value: int | None) -> str:
     return "no limit" if value is None else f"{value:,} B"
 
 
-def _number(value: int | None) -> str:
+def number_text(value: int | None) -> str:
+    """A count with thousands separated, or a dash for one that is not known."""
     return "-" if value is None else f"{value:,}"
-
-
-def _ratio(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
 
 
 def _percent(share: float) -> str:

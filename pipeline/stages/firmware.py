@@ -7,7 +7,7 @@ import hashlib
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from pipeline.artifacts import (
 from pipeline.records import (
     Array,
     Board,
+    CycleEstimate,
     DeployPlan,
     Firmware,
     FirmwareSize,
@@ -38,6 +39,9 @@ from pipeline.records import (
 from pipeline.report.progress import Reporter
 from pipeline.stages.keys import stage_key
 from pipeline.stages.planning import check_fits, layer_macs, plan_model
+
+# Which inferences take part in the estimate of cycles; inputs hardly change it.
+_ESTIMATED_INFERENCES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +99,7 @@ class Stages:
         return path
 
     def plan(self, tflite: Path, name: str = "") -> DeployPlan:
-        """Plan the model and keep plan.json.
+        """Plan the model and keep plan.json and memory.svg.
 
         Args:
             tflite: the model.
@@ -105,6 +109,7 @@ class Stages:
             DoesNotFitError: it can never fit the board.
         """
         from pipeline.report.memory import plan_report
+        from pipeline.report.memory_picture import memory_picture
 
         keep = self.target.keep_constant_channels
         plan = plan_model(tflite, self.target.board, keep_constant_channels=keep)
@@ -122,7 +127,12 @@ class Stages:
                 "name": plan.graph.name,
             },
         )
-        self.make("plan", key, lambda out: write_json(out / "plan.json", report))
+
+        def write(out: Path) -> None:
+            write_json(out / "plan.json", report)
+            (out / "memory.svg").write_text(memory_picture(plan), encoding="utf-8")
+
+        self.make("plan", key, write)
         return plan
 
     def generate(self, plan: DeployPlan) -> SourceTree:
@@ -273,6 +283,8 @@ def measure_firmware(
 ) -> Measurement:
     """Run all inputs through the reference and through the device, and compare.
 
+    Where the core has a model, the first inputs run once more for an estimate of its cycles.
+
     Args:
         tflite: what the firmware was made from.
         target: with the kind of device resolved.
@@ -288,22 +300,52 @@ def measure_firmware(
 
     reporter.log(f"{len(inputs.x[0]):,} inputs on {target.emulator}")
     content = tflite.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
     with reporter.steps("reference") as step:
         expected = ReferenceModel(content).run(inputs.x, step)
     with (
         make_device(target.emulator, target.board, firmware) as device,
         reporter.steps("inferences") as step,
     ):
-        return measure(
+        measurement = measure(
             device,
             target.board,
             firmware,
             inputs,
             expected,
-            model_sha256=hashlib.sha256(content).hexdigest(),
+            model_sha256=sha256,
             warmup=target.warmup,
             on_progress=step,
         )
+    return _with_estimate(measurement, target.board, firmware, inputs, expected)
+
+
+def _with_estimate(
+    measurement: Measurement,
+    board: Board,
+    firmware: Firmware,
+    inputs: InputSet,
+    expected: Sequence[Array],
+) -> Measurement:
+    """Run the first inputs once more, on a device whose ticks are estimated cycles, if any."""
+    from pipeline.device.select import make_cycle_device
+    from pipeline.measure.session import measure
+
+    cycle_device = make_cycle_device(board, firmware)
+    if cycle_device is None or board.flash_wait_states is None:
+        return measurement
+    some = slice(_ESTIMATED_INFERENCES)
+    first_inputs = dataclasses.replace(
+        inputs, names=inputs.names[some], x=tuple(x[some] for x in inputs.x), y=None
+    )
+    with cycle_device as device:
+        run = measure(device, board, firmware, first_inputs, [y[some] for y in expected], warmup=0)
+    estimate = CycleEstimate(
+        flash_wait_states=board.flash_wait_states, inferences=run.ticks, layers=run.layer_ticks
+    )
+    # This is one more emulator to agree with.
+    mismatches = max(measurement.mismatches, run.mismatches)
+    return dataclasses.replace(measurement, estimate=estimate, mismatches=mismatches)
 
 
 def write_arrays(path: Path, x: tuple[Array, ...], y: tuple[Array, ...]) -> None:

@@ -114,6 +114,7 @@ def _measure(
         },
         config={
             "emulator": target.emulator,
+            "flash_wait_states": target.board.flash_wait_states,
             "samples": deploy.samples,
             "warmup": target.warmup,
         },

@@ -40,6 +40,7 @@ def test_the_emulated_board_has_the_limits_of_a_nano_33_ble() -> None:
     board = load_board("mps2_an386")
     assert (board.flash_bytes, board.ram_bytes) == (983_040, 262_144)
     assert (board.clock, board.instructions_per_tick) == ("instructions", 40)
+    assert board.flash_wait_states == 0
     assert board.emulators == ("qemu", "unicorn")
 
 
@@ -48,6 +49,7 @@ def test_a_board_is_a_folder_with_a_board_toml(boards: Path) -> None:
     assert board_folder("some") == boards / "some"
     board = load_board("some")
     assert (board.name, board.clock_hz, board.flash_bytes) == ("some", 64_000_000, None)
+    assert board.flash_wait_states is None
 
 
 def test_unknown_board_names_those_there_are(boards: Path) -> None:
@@ -63,6 +65,11 @@ def test_unknown_board_names_those_there_are(boards: Path) -> None:
         ('mcu = "m"', "mcu = 3", "'mcu' must be a text. Received: 3"),
         ("64_000_000", '"64"', "'clock_hz' must be a positive whole number. Received: '64'"),
         ("64_000_000", "true", "'clock_hz' must be a positive whole number. Received: True"),
+        (
+            "clock_hz = 64_000_000",
+            "flash_wait_states = -1",
+            "'flash_wait_states' must be a whole number. Received: -1",
+        ),
         ('["unicorn"]', '"unicorn"', "'emulators' must be a list of texts"),
         ('clock = "instructions"', 'clock = "sun"', "'clock' must be one of .* Received: 'sun'"),
         ("instructions_per_tick = 40", "", "'instructions_per_tick' belongs to clock"),

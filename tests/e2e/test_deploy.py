@@ -11,7 +11,6 @@ import pytest
 from pipeline import cli
 from pipeline.reference import ReferenceModel
 from tests.e2e import models
-from tests.shared import REFERENCE_MODELS, shared_path
 
 TOOLS = {
     "qemu": pytest.mark.needs("qemu-system-arm"),
@@ -48,7 +47,11 @@ def test_a_small_model(toolchain: str, emulator: str, tmp_path: Path) -> None:
     assert (report["emulator"], report["clock"]) == (emulator, "instructions")
     spread = report["instructions_per_inference"]
     assert 0 < spread["min"] <= spread["median"] <= spread["max"]
+    estimate = report["estimated_cycles"]
+    assert spread["median"] < estimate["min"] <= estimate["median"] <= estimate["max"]
+    assert estimate["max"] < 2 * spread["median"]
     layers = report["layers"]
+    assert 0 < sum(layer["estimated_cycles"] for layer in layers) <= estimate["max"] + 40
     assert [layer["kind"] for layer in layers] == ["CONV_2D"]
     assert report["model"]["macs"] == sum(layer["macs"] for layer in layers) > 0
     ram, flash = report["ram"], report["flash"]
@@ -126,19 +129,4 @@ def test_the_host_runs_the_same_firmware(tmp_path: Path) -> None:
     report = json.loads(figures.read_text())
     assert (report["clock"], report["mismatches"]) == ("host", 0)
     assert report["host_ticks_per_inference"]["min"] >= 0
-
-
-@pytest.mark.parametrize("emulator", [pytest.param(e, marks=TOOLS[e]) for e in ("qemu", "unicorn")])
-@pytest.mark.parametrize("name", REFERENCE_MODELS)
-def test_reference_models(name: str, emulator: str, tmp_path: Path) -> None:
-    figures = tmp_path / "m.json"
-    model = shared_path(f"models/{name}.tflite")
-    assert deploy(str(model), "--emulator", emulator, "--json", str(figures)) == 0
-    anchors = json.loads(shared_path("anchors/tflm_cortex_m4f.json").read_text())["models"]
-    anchor = next(row for row in anchors if row["model"] == name)
-    report = json.loads(figures.read_text())
-    assert report["mismatches"] == 0
-    # TFLM's figures are of GCC; code of Zig's Clang spills more in the inner loops.
-    share = 0.5 if "gcc" in report["toolchain"] else 0.6
-    median = report["instructions_per_inference"]["median"]
-    assert median <= share * anchor["ref_instructions"]
+    assert report["estimated_cycles"] is None

@@ -273,6 +273,7 @@ BOARD = Board(
     ram_bytes=9000,
     clock="cycles",
     instructions_per_tick=None,
+    flash_wait_states=None,
     emulators=(),
 )
 
@@ -303,6 +304,20 @@ def test_a_boards_memory_is_a_budget_of_the_real_planner() -> None:
     tighter = PruneSettings(method="l1", budget="ram=3100")
     with pytest.raises(DoesNotFitError, match=r"ram=3,100 B: at least .* are needed"):
         prune_model(model, tighter, None, BOARD, Reporter(quiet=True))
+
+
+@pytest.mark.slow
+def test_a_budget_of_the_arena_needs_no_firmware(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(DeployedCost, "_deploy")
+    cost = DeployedCost(BOARD, Reporter(quiet=True), measures=False)
+    model = detector()
+    whole = cost(model)
+    assert whole.keys() == {"params", "macs", "arena_bytes", "weights_bytes"}
+    limit = whole["arena_bytes"] * 3 // 4
+    settings = PruneSettings(method="l1", budget=f"arena={limit}")
+    pruned = prune_model(model, settings, None, None, Reporter(quiet=True))
+    assert pruned.report["deployed"] is None
+    assert cost(pruned.model)["arena_bytes"] <= limit
 
 
 def test_a_smaller_budget_wins_over_the_board() -> None:

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
 from pipeline.plan.graph import read_graph
-from pipeline.records import Array, Graph, Tensor
 from tests.compiled import HostCompiler
-from tests.exact import assert_exact, samples
+from tests.exact import assert_exact, samples, smooth_samples
 from tests.shared import REFERENCE_MODELS, shared_path
-
-
-def smooth_samples(graph: Graph, count: int) -> Iterator[tuple[Array, ...]]:
-    """Inputs whose neighbours are alike, as in pictures and spectrograms."""
-    rng = np.random.default_rng(7)
-    for _ in range(count):
-        yield tuple(_smooth(rng, graph.tensors[index]) for index in graph.inputs)
-
-
-def _smooth(rng: np.random.Generator, tensor: Tensor) -> Array:
-    info = np.iinfo(tensor.dtype)
-    walk = rng.normal(0, 12, size=tensor.shape)
-    for axis in range(1, len(tensor.shape)):
-        walk = walk.cumsum(axis=axis)
-    middle = (int(info.min) + int(info.max)) / 2
-    return np.clip(walk + middle, info.min, info.max).astype(tensor.dtype)
 
 
 @pytest.mark.parametrize("name", REFERENCE_MODELS)

@@ -109,6 +109,12 @@ def test_absurd_scales_are_refused(compiler: HostCompiler) -> None:
         compiler.compile(parse_graph(model, "m", "m"))
 
 
+def test_scales_that_end_the_reference_are_refused(compiler: HostCompiler) -> None:
+    model = one_op.single(one_op.add, (1, 4), (1.0, 0), output=(2**-19, 0))
+    with pytest.raises(UnsupportedModelError, match=r"ADD 'add_0': scaled results must stay below"):
+        compiler.compile(parse_graph(model, "m", "m"))
+
+
 def test_broadcast_of_five_axes_is_refused() -> None:
     model = one_op.single(one_op.add, (1, 2, 2, 2, 2), (0.1, 0), constant_shape=(2,))
     with pytest.raises(UnsupportedModelError, match="up to 4 dimensions"):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.records import (
+    CycleEstimate,
     DeployPlan,
+    Extent,
     Firmware,
     FirmwareSize,
     Graph,
@@ -60,9 +62,16 @@ def plan() -> DeployPlan:
         outputs=(2,),
     )
     places = (
-        Placement(tensors=(0,), offset_bytes=0, size_bytes=16, first_op=-1, last_op=0),
-        Placement(tensors=(1, 2), offset_bytes=16, size_bytes=16, first_op=0, last_op=1),
-        Placement(tensors=(), offset_bytes=32, size_bytes=8, first_op=1, last_op=1),
+        Placement(
+            tensors=(0,),
+            offset_bytes=0,
+            size_bytes=16,
+            extents=(Extent(-1, 0, 16), Extent(1, 0, 0)),
+        ),
+        Placement(tensors=(1, 2), offset_bytes=16, size_bytes=16, extents=(Extent(0, 0, 16),)),
+        Placement(
+            tensors=(), offset_bytes=32, size_bytes=8, extents=(Extent(1, 0, 8),), scratch_of=1
+        ),
     )
     return DeployPlan(
         graph=graph,
@@ -115,6 +124,7 @@ def firmware(size: FirmwareSize | None = SIZE) -> Firmware:
 def measurement(
     *, clock: str = "instructions", mismatches: int = 0, stack: int | None = 500
 ) -> Measurement:
+    estimate = CycleEstimate(flash_wait_states=0, inferences=(1700, 1500, 1600), layers=(1300, 400))
     return Measurement(
         build_id="0123456789abcdef",
         device="qemu",
@@ -126,6 +136,7 @@ def measurement(
         mismatches=mismatches,
         stack_peak_bytes=stack,
         arena_bytes=64,
+        estimate=estimate if clock == "instructions" else None,
         outputs=(np.array([[9, 1], [2, 7], [3, 3], [-5, -6]], np.int8),),
     )
 

@@ -24,6 +24,8 @@ def test_every_key_of_the_contract_is_there() -> None:
     assert (report["inputs"], report["mismatches"], report["accuracy"]) == (4, 0, None)
     assert report["clock"] == "instructions"
     assert report["instructions_per_inference"] == {"median": 1200, "min": 1000, "max": 1400}
+    assert report["estimated_cycles"] == {"median": 1600, "min": 1500, "max": 1700}
+    assert report["flash_wait_states"] == 0
     assert report["ram"] == {
         "arena_bytes": 64,
         "static_bytes": 700,
@@ -58,8 +60,20 @@ def test_every_key_of_the_contract_is_there() -> None:
     }
     assert report["constant_channels"] == {**sums, "layers": [changed]}
     assert report["layers"] == [
-        {"name": "dense;bias", "kind": "FULLY_CONNECTED", "macs": 8, "instructions": 900},
-        {"name": "[bold]out", "kind": "SOFTMAX", "macs": 0, "instructions": 300},
+        {
+            "name": "dense;bias",
+            "kind": "FULLY_CONNECTED",
+            "macs": 8,
+            "instructions": 900,
+            "estimated_cycles": 1300,
+        },
+        {
+            "name": "[bold]out",
+            "kind": "SOFTMAX",
+            "macs": 0,
+            "instructions": 300,
+            "estimated_cycles": 400,
+        },
     ]
 
 
@@ -80,6 +94,7 @@ def test_a_host_counts_no_instructions_and_knows_no_sizes() -> None:
     assert "instructions" not in json.dumps(report)
     assert report["host_ticks_per_inference"]["median"] == 1200
     assert report["layers"][0]["host_ticks"] == 900
+    assert report["estimated_cycles"] is report["layers"][0]["estimated_cycles"] is None
     assert report["ram"]["arena_bytes"] == 64
     assert report["ram"]["total_bytes"] is None
     assert report["flash"]["weights_bytes"] == 100
