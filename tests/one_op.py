@@ -545,6 +545,15 @@ def transpose(
     return _moved(builder, x, "TRANSPOSE", [x, permutation], shape, "TransposeOptions")
 
 
+def tile(
+    builder: ModelBuilder, rng: np.random.Generator, x: int, *, multiples: Sequence[int]
+) -> int:
+    """TILE."""
+    sizes = zip(shape_of(builder, x), multiples, strict=True)
+    times = builder.constant("multiples", multiples, dtype="int32")
+    return _moved(builder, x, "TILE", [x, times], [size * m for size, m in sizes])
+
+
 def concatenation(
     builder: ModelBuilder, rng: np.random.Generator, inputs: Sequence[int], *, axis: int
 ) -> int:

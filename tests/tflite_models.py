@@ -39,6 +39,7 @@ _VERSIONS: Mapping[str, int] = {
     "STRIDED_SLICE": 2,
     "SUB": 3,
     "TANH": 2,
+    "TILE": 2,
     "TRANSPOSE": 2,
     "TRANSPOSE_CONV": 3,
     "UNPACK": 2,

@@ -28,6 +28,7 @@ from pipeline.ops import (
     softmax,
     split,
     strided_slice,
+    tile,
     transpose,
     transpose_conv,
 )
@@ -77,6 +78,7 @@ KERNEL_OPS: Mapping[OpKind, OpModule] = {
     OpKind.STRIDED_SLICE: strided_slice,
     OpKind.SUB: add,
     OpKind.TANH: lookup,
+    OpKind.TILE: tile,
     OpKind.TRANSPOSE: transpose,
     OpKind.TRANSPOSE_CONV: transpose_conv,
     OpKind.UNPACK: split,

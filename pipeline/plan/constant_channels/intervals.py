@@ -318,7 +318,7 @@ def copied_channels(op: Op, graph: Graph) -> Int64Array | None:
 
 
 def _strided_copy(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
-    """Slices, splits and transpositions."""
+    """Slices, splits, tiles and transpositions."""
     attrs = op.attrs
     assert isinstance(attrs, StridedCopyAttrs)
     source = inputs[attrs.source]
@@ -379,6 +379,7 @@ _RULES: Mapping[OpKind, Rule] = {
     OpKind.STRIDED_SLICE: _strided_copy,
     OpKind.SUB: _binary,
     OpKind.TANH: _lookup,
+    OpKind.TILE: _strided_copy,
     OpKind.TRANSPOSE: _strided_copy,
     OpKind.UNPACK: _strided_copy,
 }
