@@ -25,7 +25,7 @@ from pipeline.ops.rows import ONE_ROW, RowWindow, is_image, num_rows, row_bytes
 from pipeline.records import Graph, Op, Tensor
 
 # Headroom of the reference (kernels/add.cc, left_shift); the kernel has the same.
-_LEFT_SHIFT = 20
+LEFT_SHIFT = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +116,7 @@ def call(op: Op, graph: Graph) -> KernelCall:
     twice_largest = 2.0 * max(scale_of(a), scale_of(b))
     # Both operands, in units of the output's scale.
     check_scaled_range(label, 255, twice_largest / scale_of(output))
-    to_output = quantize_multiplier(twice_largest / ((1 << _LEFT_SHIFT) * scale_of(output)))
+    to_output = quantize_multiplier(twice_largest / ((1 << LEFT_SHIFT) * scale_of(output)))
     lowest, highest = activation_range(attrs.activation, output)
     fields = fields_of(
         label,

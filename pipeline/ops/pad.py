@@ -82,6 +82,7 @@ def call(op: Op, graph: Graph) -> KernelCall:
     """pad_s8; see `OpModule.call`."""
     attrs = op.attrs
     assert isinstance(attrs, PadAttrs)
+    merged = _merge_pixels(attrs)
     output_shape = [
         sum(sizes) for sizes in zip(attrs.before, attrs.input_shape, attrs.after, strict=True)
     ]
@@ -91,12 +92,29 @@ def call(op: Op, graph: Graph) -> KernelCall:
         params_type="pad_params",
         fields=fields_of(
             label_of(op),
-            input_shape=("uint16_t", attrs.input_shape),
-            before=("uint16_t", attrs.before),
-            after=("uint16_t", attrs.after),
+            input_shape=("uint16_t", merged.input_shape),
+            before=("uint16_t", merged.before),
+            after=("uint16_t", merged.after),
             value=("int8_t", zero_point_of(graph.tensors[op.outputs[0]])),
         ),
         constants=(),
         tensors=(op.inputs[0], op.outputs[0]),
         rows=(math.prod(attrs.input_shape[:2]), math.prod(output_shape[:2])),
+    )
+
+
+def _merge_pixels(attrs: PadAttrs) -> PadAttrs:
+    """The same padding with a row as one pixel, which is copied at once, where that can be."""
+    _, _, columns, channels = attrs.input_shape
+    row = channels * (attrs.before[2] + columns + attrs.after[2])
+    if attrs.before[3] or attrs.after[3] or row >= 1 << 16:
+        return attrs
+
+    def merge(sizes: tuple[int, ...], pixels: int) -> tuple[int, ...]:
+        return (*sizes[:2], pixels, sizes[2] * channels)
+
+    return PadAttrs(
+        input_shape=merge(attrs.input_shape, 1),
+        before=merge(attrs.before, 0),
+        after=merge(attrs.after, 0),
     )

@@ -39,6 +39,14 @@ static inline int32_t simd_byte(uint32_t a, int lane) { return (int8_t)(uint8_t)
 static inline uint32_t simd_lanes(int32_t bottom, int32_t top) {
   return ((uint32_t)bottom & 0xFFFFu) | (uint32_t)top << 16;
 }
+static inline uint32_t simd_select(uint32_t a, uint32_t b, int larger) {
+  uint32_t result = 0;
+  for (int lane = 0; lane < 4; ++lane) {
+    int a_is_larger = simd_byte(a, lane) >= simd_byte(b, lane);
+    result |= (a_is_larger == larger ? a : b) & (0xFFu << 8 * lane);
+  }
+  return result;
+}
 static inline int32_t simd_add(int32_t a, int32_t b) {
   return (int32_t)((uint32_t)a + (uint32_t)b);
 }
@@ -98,6 +106,12 @@ SIMD_1(uint32_t, sxtb16, uint32_t, "sxtb16 %0, %1",
 SIMD_1(uint32_t, sxtb16_ror8, uint32_t, "sxtb16 %0, %1, ror #8",
        simd_lanes(simd_byte(a, 1), simd_byte(a, 3)))
 
+// a plus those, lane by lane.
+SIMD_2(uint32_t, sxtab16, uint32_t, uint32_t, "sxtab16 %0, %1, %2",
+       simd_lanes(simd_bottom(a) + simd_byte(b, 0), simd_top(a) + simd_byte(b, 2)))
+SIMD_2(uint32_t, sxtab16_ror8, uint32_t, uint32_t, "sxtab16 %0, %1, %2, ror #8",
+       simd_lanes(simd_bottom(a) + simd_byte(b, 1), simd_top(a) + simd_byte(b, 3)))
+
 // The lanes {bottom of a, bottom of b}; the lanes {top of b, top of a}.
 SIMD_2(uint32_t, pkhbt, uint32_t, uint32_t, "pkhbt %0, %1, %2, lsl #16",
        (a & 0xFFFFu) | b << 16)
@@ -146,6 +160,28 @@ SIMD_3(int32_t, smmlar, int32_t, int32_t, int32_t, "smmlar %0, %1, %2, %3",
 SIMD_1(int32_t, ssat8, int32_t, "ssat %0, #8, %1", simd_ssat8(a))
 
 // clang-format on
+
+// The larger of each pair of signed bytes. Two instructions: flags are lost between statements.
+static inline uint32_t max_s8x4(uint32_t a, uint32_t b) {
+#if defined(__ARM_FEATURE_DSP)
+  uint32_t result;
+  __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(result) : "r"(a), "r"(b));
+  return result;
+#else
+  return simd_select(a, b, 1);
+#endif
+}
+
+// The smaller.
+static inline uint32_t min_s8x4(uint32_t a, uint32_t b) {
+#if defined(__ARM_FEATURE_DSP)
+  uint32_t result;
+  __asm__("ssub8 %0, %1, %2\n\tsel %0, %2, %1" : "=&r"(result) : "r"(a), "r"(b));
+  return result;
+#else
+  return simd_select(a, b, 0);
+#endif
+}
 
 // a >> shift, saturated to int8; shift is a literal in 1 .. 31.
 #if defined(__ARM_FEATURE_DSP)
