@@ -27,13 +27,15 @@
 #include <stdint.h>
 
 struct channel_pairs {
-  const uint32_t *columns;  // of two or three pixels, see columns.h
+  const uint32_t *columns;  // of each group of pixels after the other, see columns.h
   const int32_t *stream;
-  int32_t blocks;    // of the columns; halves take at most 8
-  int32_t channels;  // values from an output pixel to the next
+  int32_t blocks;    // of the columns, at least 1; for halves at most 8
+  int32_t channels;  // values from an output pixel to the next; 0 for one pixel that is there twice
   int32_t odd;       // 1: the last pair has no channel b
+  int32_t groups;    // of pixels, at least 1; their outputs follow each other
 };
 
+// Each computes groups of 2 or 3 pixels.
 void bytes_floor_2(const struct channel_pairs *pairs, int8_t *output);
 void bytes_floor_3(const struct channel_pairs *pairs, int8_t *output);
 void bytes_nearest_2(const struct channel_pairs *pairs, int8_t *output);

@@ -8,6 +8,8 @@
 
 typedef void multiply(const struct channel_pairs *pairs, int8_t *output);
 
+static int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
+
 // What is the same for all pixels of a call.
 struct work {
   const struct conv_2d_dsp_params *params;
@@ -65,23 +67,37 @@ static void convolve_pixels(struct work *work, int32_t y, int32_t x, int inside,
   while (pixels > 0) {
     // Four are computed as two and two, not as three and one; a single one twice.
     int32_t group = work->three && (pixels == 3 || pixels > 4) ? 3 : 2;
-    int32_t step = pixels == 1 ? 0 : p->stride_w;
+    int32_t groups = (group == 3 && pixels % 3 == 1 ? pixels - 4 : pixels) / group;
+    int32_t step = p->stride_w;
+    if (pixels == 1) {
+      groups = 1;
+      step = 0;
+      work->pairs.channels = 0;
+    }
+    groups = least(groups, p->groups);
     int32_t span = (group - 1) * step + work->reach_w;
-    work->pairs.channels = pixels == 1 ? 0 : p->output_c;
-    work->runs.stride = step * channels;
-    work->runs.rest = (uint16_t *)(work->columns + work->words * group);
     if (from) {
       work->runs.from = from;
-      from += group * step * channels;
+      from += groups * group * step * channels;
     } else if (inside && x >= 0 && x + span <= p->input_w) {
       work->runs.from = work->input.data + x * channels;
       work->runs.offsets = work->offsets;
+      // Not those that reach beyond the right edge.
+      while ((groups - 1) * group * step + x + span > p->input_w) {
+        --groups;
+      }
     } else {
       fill_patch(work, y, x, span);
       work->runs.from = work->patch;
       work->runs.offsets = work->patch_offsets;
+      groups = 1;
     }
-    x += group * step;
+    x += groups * group * step;
+    work->runs.stride = step * channels;
+    work->runs.groups = groups;
+    work->runs.rest_bytes = work->words * group * 4;
+    work->runs.group_bytes = p->blocks * group * 8;
+    work->pairs.groups = groups;
     if (group == 3) {
       lay_columns_3(work->columns, &work->runs);
       work->three(&work->pairs, output);
@@ -89,9 +105,10 @@ static void convolve_pixels(struct work *work, int32_t y, int32_t x, int inside,
       lay_columns_2(work->columns, &work->runs);
       work->two(&work->pairs, output);
     }
-    output += group * p->output_c;
-    pixels -= group;
+    output += groups * group * p->output_c;
+    pixels -= groups * group;
   }
+  work->pairs.channels = p->output_c;
 }
 
 static void clamp(const struct conv_2d_dsp_params *p, int8_t *values, int32_t count) {
@@ -100,8 +117,6 @@ static void clamp(const struct conv_2d_dsp_params *p, int8_t *values, int32_t co
     values[i] = value < p->output_max ? value : p->output_max;
   }
 }
-
-static int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
 
 static void convolve(const struct conv_2d_dsp_params *p, struct input_rows input,
                      struct output_rows output, int32_t first_row, int32_t end_row, void *scratch,
@@ -121,7 +136,7 @@ static void convolve(const struct conv_2d_dsp_params *p, struct input_rows input
       .two = two,
       .three = three,
       .columns = columns,
-      .pairs = {columns, p->stream, p->blocks, p->output_c, p->output_c % 2},
+      .pairs = {columns, p->stream, p->blocks, p->output_c, p->output_c % 2, 1},
       .runs = {.offsets = offsets,
                .count = runs,
                .words = run_length / 4,
@@ -131,7 +146,7 @@ static void convolve(const struct conv_2d_dsp_params *p, struct input_rows input
       .reach_w = (p->filter_w - 1) * p->dilation_w + 1,
       .offsets = offsets,
       .patch_offsets = offsets + runs,
-      .patch = (int8_t *)(columns + 2 * group * p->blocks),
+      .patch = (int8_t *)(columns + 2 * group * p->blocks * p->groups),
   };
   work.patch_w = (group - 1) * p->stride_w + work.reach_w;
   int32_t patch_bytes = work.patch_w * channels;

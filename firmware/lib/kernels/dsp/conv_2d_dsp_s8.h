@@ -21,6 +21,7 @@ struct conv_2d_dsp_params {
   uint16_t pad_top, pad_left;
   uint16_t blocks;  // of the columns
   uint8_t rest;     // 1: see above
+  uint8_t groups;   // of n pixels, at most as many are laid into columns at once
   int8_t input_zero_point;
   int8_t output_min, output_max;
 };
@@ -29,9 +30,9 @@ struct conv_2d_dsp_params {
 // in how sums become outputs, see channel_pairs.h.
 //   input [1, input_h, input_w, input_c] NHWC, of which the rows that these need are there
 //   output [1, output_h, output_w, output_c] NHWC, must not alias the rows that are read
-//   scratch, aligned to 4 bytes: 8 bytes for each run; columns of n = 2 (halves) or 3 (bytes)
-//   pixels, 8 * n * blocks bytes; where there is padding, all channels of filter_h rows and
-//   (n - 1) * stride_w + (filter_w - 1) * dilation_w + 1 columns of the input
+//   scratch, aligned to 4 bytes: 8 bytes for each run; columns of groups of n = 2 (halves) or 3
+//   (bytes) pixels, 8 * n * blocks * groups bytes; where there is padding, all channels of filter_h
+//   rows and (n - 1) * stride_w + (filter_w - 1) * dilation_w + 1 columns of the input
 // Padding counts as the input's zero point. Bit-exact with TFLite's reference
 // (internal/reference/integer_ops/conv.h, ConvPerChannel) if the stream is.
 void conv_2d_bytes_floor_dsp_s8(const struct conv_2d_dsp_params *params, struct input_rows input,
