@@ -146,43 +146,106 @@
 #define NEAREST_A(sum, to) NEAREST(sum, "lsl " sum ", " sum ", #1", to)
 #define NEAREST_B(sum, to) NEAREST(sum, "asr " sum ", " sum ", #7", to)
 
-ASSEMBLY_FUNCTION(bytes_floor_3,
-  ENTER(24, 4)
-  BYTES_3
-  "ldmia r1!, {r2-r6}\n"
-  FLOOR_A("r8", "[r0, lr]") FLOOR_A("r9", "[r0, lr, lsl #1]") FLOOR_A("r7", "[r0], #1")
-  NEXT_CHANNEL
-  FLOOR_B("r11", "[r0, lr]") FLOOR_B("r12", "[r0, lr, lsl #1]") FLOOR_B("r10", "[r0], #1")
-  LEAVE("r2, lsl #1") LOOP_ENTRIES)
+// Sliding, three windows: as above, with the values of five pixels in r2-r4, then also where the first
+// of them and its weights were; weights in r5, r6 and lr. No register is left for the end of the
+// columns.
+#define TAP_3(x0, x1, x2, weights)                                  \
+  "smlad r10, " x0 ", " weights ", r10\n"                           \
+  "smlad r11, " x1 ", " weights ", r11\n"                           \
+  "smlad r12, " x2 ", " weights ", r12\n"                           \
+  "sxtb16 " weights ", " weights "\n"                               \
+  "smlad r7, " x0 ", " weights ", r7\n"                             \
+  "smlad r8, " x1 ", " weights ", r8\n"                             \
+  "smlad r9, " x2 ", " weights ", r9\n"
+#define TAPS_3                                                      \
+  "ldmia r0!, {r2-r4}\n"                                            \
+  "ldmia r1!, {r5, r6, lr}\n"                                       \
+  TAP_3("r2", "r3", "r4", "r5")                                     \
+  "ldmia r0!, {r2, r5}\n"                                           \
+  TAP_3("r3", "r4", "r2", "r6")                                     \
+  TAP_3("r4", "r2", "r5", "lr")
+#define SLIDING_3                                                   \
+  "1:\n"                                                            \
+  "ldmia r1!, {r7, r10}\n"                                          \
+  "mov r8, r7\n"                                                    \
+  "mov r9, r7\n"                                                    \
+  "mov r11, r10\n"                                                  \
+  "mov r12, r10\n"                                                  \
+  "ldr r0, [sp]\n"                                                  \
+  "ldr pc, [sp, #8]\n"                                              \
+  "2:\n" TAPS_3 TAPS_3 "3:\n" TAPS_3 TAPS_3                         \
+  "ldr r2, [sp, #4]\n"                                              \
+  "cmp r0, r2\n"                                                    \
+  "bne 2b\n"                                                        \
+  "sub r10, r10, r7\n"                                              \
+  "sub r11, r11, r8\n"                                              \
+  "sub r12, r12, r9\n"                                              \
+  "ldrd r0, lr, [sp, #12]\n"
 
-ASSEMBLY_FUNCTION(bytes_nearest_3,
-  ENTER(24, 4)
-  BYTES_3
-  "ldmia r1!, {r2-r4}\n"
-  NEAREST_A("r8", "[r0, lr]") NEAREST_A("r9", "[r0, lr, lsl #1]") NEAREST_A("r7", "[r0], #1")
-  NEXT_CHANNEL
-  "ldmia r1!, {r2, r3}\n"
-  NEAREST_B("r11", "[r0, lr]") NEAREST_B("r12", "[r0, lr, lsl #1]") NEAREST_B("r10", "[r0], #1")
-  LEAVE("r2, lsl #1") LOOP_ENTRIES)
+// Sliding, two windows: as for two pixels, with the values of four in r2-r5; weights in r6, r7 and
+// r12.
+#define TAP_2(x0, x1, weights)                                      \
+  "smlad r10, " x0 ", " weights ", r10\n"                           \
+  "smlad r11, " x1 ", " weights ", r11\n"                           \
+  "sxtb16 " weights ", " weights "\n"                               \
+  "smlad r8, " x0 ", " weights ", r8\n"                             \
+  "smlad r9, " x1 ", " weights ", r9\n"
+#define TAPS_2                                                      \
+  "ldmia r0!, {r2-r5}\n"                                            \
+  "ldmia r1!, {r6, r7, r12}\n"                                      \
+  TAP_2("r2", "r3", "r6")                                           \
+  TAP_2("r3", "r4", "r7")                                           \
+  TAP_2("r4", "r5", "r12")
+#define SLIDING_2                                                   \
+  "1:\n"                                                            \
+  "ldmia r1!, {r8, r10}\n"                                          \
+  "mov r9, r8\n"                                                    \
+  "mov r11, r10\n"                                                  \
+  "ldrd r0, lr, [sp]\n"                                             \
+  "ldr pc, [sp, #8]\n"                                              \
+  "2:\n" TAPS_2 TAPS_2 "3:\n" TAPS_2 TAPS_2                         \
+  "cmp r0, lr\n"                                                    \
+  "bne 2b\n"                                                        \
+  "sub r10, r10, r8\n"                                              \
+  "sub r11, r11, r9\n"                                              \
+  "ldrd r0, lr, [sp, #12]\n"
+#define SLIDING_ENTRIES ".word 2b + 1, 3b + 1\n"
 
-ASSEMBLY_FUNCTION(bytes_floor_2,
-  ENTER(16, 4)
-  BYTES_2
-  "ldmia r1!, {r2-r6}\n"
-  FLOOR_A("r9", "[r0, lr]") FLOOR_A("r8", "[r0], #1")
-  NEXT_CHANNEL
-  FLOOR_B("r11", "[r0, lr]") FLOOR_B("r10", "[r0], #1")
-  LEAVE("r2") LOOP_ENTRIES)
+#define FINISH_FLOOR_3                                                                            \
+  "ldmia r1!, {r2-r6}\n"                                                                          \
+  FLOOR_A("r8", "[r0, lr]") FLOOR_A("r9", "[r0, lr, lsl #1]") FLOOR_A("r7", "[r0], #1")           \
+  NEXT_CHANNEL                                                                                    \
+  FLOOR_B("r11", "[r0, lr]") FLOOR_B("r12", "[r0, lr, lsl #1]") FLOOR_B("r10", "[r0], #1")        \
+  LEAVE("r2, lsl #1")
+#define FINISH_NEAREST_3                                                                          \
+  "ldmia r1!, {r2-r4}\n"                                                                          \
+  NEAREST_A("r8", "[r0, lr]") NEAREST_A("r9", "[r0, lr, lsl #1]") NEAREST_A("r7", "[r0], #1")     \
+  NEXT_CHANNEL                                                                                    \
+  "ldmia r1!, {r2, r3}\n"                                                                         \
+  NEAREST_B("r11", "[r0, lr]") NEAREST_B("r12", "[r0, lr, lsl #1]") NEAREST_B("r10", "[r0], #1")  \
+  LEAVE("r2, lsl #1")
+#define FINISH_FLOOR_2                                                                            \
+  "ldmia r1!, {r2-r6}\n"                                                                          \
+  FLOOR_A("r9", "[r0, lr]") FLOOR_A("r8", "[r0], #1")                                             \
+  NEXT_CHANNEL                                                                                    \
+  FLOOR_B("r11", "[r0, lr]") FLOOR_B("r10", "[r0], #1")                                           \
+  LEAVE("r2")
+#define FINISH_NEAREST_2                                                                          \
+  "ldmia r1!, {r2-r4}\n"                                                                          \
+  NEAREST_A("r9", "[r0, lr]") NEAREST_A("r8", "[r0], #1")                                         \
+  NEXT_CHANNEL                                                                                    \
+  "ldmia r1!, {r2, r3}\n"                                                                         \
+  NEAREST_B("r11", "[r0, lr]") NEAREST_B("r10", "[r0], #1")                                       \
+  LEAVE("r2")
 
-ASSEMBLY_FUNCTION(bytes_nearest_2,
-  ENTER(16, 4)
-  BYTES_2
-  "ldmia r1!, {r2-r4}\n"
-  NEAREST_A("r9", "[r0, lr]") NEAREST_A("r8", "[r0], #1")
-  NEXT_CHANNEL
-  "ldmia r1!, {r2, r3}\n"
-  NEAREST_B("r11", "[r0, lr]") NEAREST_B("r10", "[r0], #1")
-  LEAVE("r2") LOOP_ENTRIES)
+ASSEMBLY_FUNCTION(bytes_floor_3, ENTER(24, 4) BYTES_3 FINISH_FLOOR_3 LOOP_ENTRIES)
+ASSEMBLY_FUNCTION(bytes_floor_2, ENTER(16, 4) BYTES_2 FINISH_FLOOR_2 LOOP_ENTRIES)
+ASSEMBLY_FUNCTION(bytes_nearest_3, ENTER(24, 4) BYTES_3 FINISH_NEAREST_3 LOOP_ENTRIES)
+ASSEMBLY_FUNCTION(bytes_nearest_2, ENTER(16, 4) BYTES_2 FINISH_NEAREST_2 LOOP_ENTRIES)
+ASSEMBLY_FUNCTION(sliding_floor_3, ENTER(40, 2) SLIDING_3 FINISH_FLOOR_3 SLIDING_ENTRIES)
+ASSEMBLY_FUNCTION(sliding_floor_2, ENTER(32, 2) SLIDING_2 FINISH_FLOOR_2 SLIDING_ENTRIES)
+ASSEMBLY_FUNCTION(sliding_nearest_3, ENTER(40, 2) SLIDING_3 FINISH_NEAREST_3 SLIDING_ENTRIES)
+ASSEMBLY_FUNCTION(sliding_nearest_2, ENTER(32, 2) SLIDING_2 FINISH_NEAREST_2 SLIDING_ENTRIES)
 
 // Halves, two pixels: sums of a in r10 and r11, of b in r12 and lr; values in r2-r5, weights in
 // r6-r9. No register is left for the end of a loop: there is none, but eight blocks.
@@ -245,8 +308,9 @@ ASSEMBLY_FUNCTION(halves_nearest_2,
 
 #else
 
-// Sums of channels a and b of one pixel, whose first word is at `column`; for bytes 256 times that
-// of b. Return where the stream goes on.
+// Sums of channels a and b of one pixel, or window, whose first word is at `column`; for bytes 256
+// times that of b. A word of the column is `pixels` words before the next. Return where the stream
+// goes on.
 static const int32_t *sum_bytes(const struct channel_pairs *pairs, const uint32_t *column,
                                 int32_t pixels, const int32_t *stream, int32_t sums[2]) {
   int32_t a = *stream++;
@@ -255,6 +319,22 @@ static const int32_t *sum_bytes(const struct channel_pairs *pairs, const uint32_
     uint32_t weights = (uint32_t)*stream++;
     both = smlad(*column, weights, both);
     a = smlad(*column, sxtb16(weights), a);
+  }
+  sums[0] = a;
+  sums[1] = (int32_t)((uint32_t)both - (uint32_t)a);
+  return stream;
+}
+
+static const int32_t *sum_sliding(const struct channel_pairs *pairs, const uint32_t *column,
+                                  int32_t pixels, const int32_t *stream, int32_t sums[2]) {
+  int32_t a = *stream++;
+  int32_t both = *stream++;
+  for (int32_t i = 0; i < 2 * pairs->blocks; ++i, column += pixels) {
+    for (int32_t tap = 0; tap < 3; ++tap) {
+      uint32_t weights = (uint32_t)*stream++;
+      both = smlad(column[tap], weights, both);
+      a = smlad(column[tap], sxtb16(weights), a);
+    }
   }
   sums[0] = a;
   sums[1] = (int32_t)((uint32_t)both - (uint32_t)a);
@@ -307,15 +387,15 @@ typedef const int32_t *sum_pair(const struct channel_pairs *pairs, const uint32_
 typedef void round_pair(const int32_t *constants, const int32_t sums[2], int32_t values[2]);
 
 static void multiply(const struct channel_pairs *pairs, int8_t *output, int32_t pixels,
-                     sum_pair *sum, round_pair *round) {
+                     int32_t width, sum_pair *sum, round_pair *round) {
   for (int32_t group = 0; group < pairs->groups; ++group) {
-    const uint32_t *columns = pairs->columns + group * pairs->blocks * 2 * pixels;
+    const uint32_t *columns = pairs->columns + group * pairs->blocks * 2 * width;
     for (int32_t i = 0; i < pixels; ++i, output += pairs->channels) {
       const int32_t *stream = pairs->stream;
       int8_t *to = output;
       for (int last = 0; !last; stream += 5) {
         int32_t sums[2], values[2];
-        stream = sum(pairs, columns + i, pixels, stream, sums);
+        stream = sum(pairs, columns + i, width, stream, sums);
         round(stream, sums, values);
         last = stream[2] < 0;
         *to++ = (int8_t)values[0];
@@ -327,28 +407,20 @@ static void multiply(const struct channel_pairs *pairs, int8_t *output, int32_t 
   }
 }
 
-void bytes_floor_2(const struct channel_pairs *pairs, int8_t *output) {
-  multiply(pairs, output, 2, sum_bytes, round_bytes_floor);
-}
+#define TWIN(name, pixels, width, sum, round)                    \
+  void name(const struct channel_pairs *pairs, int8_t *output) { \
+    multiply(pairs, output, pixels, width, sum, round);          \
+  }
 
-void bytes_floor_3(const struct channel_pairs *pairs, int8_t *output) {
-  multiply(pairs, output, 3, sum_bytes, round_bytes_floor);
-}
-
-void bytes_nearest_2(const struct channel_pairs *pairs, int8_t *output) {
-  multiply(pairs, output, 2, sum_bytes, round_bytes_nearest);
-}
-
-void bytes_nearest_3(const struct channel_pairs *pairs, int8_t *output) {
-  multiply(pairs, output, 3, sum_bytes, round_bytes_nearest);
-}
-
-void halves_floor_2(const struct channel_pairs *pairs, int8_t *output) {
-  multiply(pairs, output, 2, sum_halves, round_halves_floor);
-}
-
-void halves_nearest_2(const struct channel_pairs *pairs, int8_t *output) {
-  multiply(pairs, output, 2, sum_halves, round_halves_nearest);
-}
+TWIN(bytes_floor_2, 2, 2, sum_bytes, round_bytes_floor)
+TWIN(bytes_floor_3, 3, 3, sum_bytes, round_bytes_floor)
+TWIN(bytes_nearest_2, 2, 2, sum_bytes, round_bytes_nearest)
+TWIN(bytes_nearest_3, 3, 3, sum_bytes, round_bytes_nearest)
+TWIN(sliding_floor_2, 2, 4, sum_sliding, round_bytes_floor)
+TWIN(sliding_floor_3, 3, 5, sum_sliding, round_bytes_floor)
+TWIN(sliding_nearest_2, 2, 4, sum_sliding, round_bytes_nearest)
+TWIN(sliding_nearest_3, 3, 5, sum_sliding, round_bytes_nearest)
+TWIN(halves_floor_2, 2, 2, sum_halves, round_halves_floor)
+TWIN(halves_nearest_2, 2, 2, sum_halves, round_halves_nearest)
 
 #endif

@@ -145,6 +145,91 @@ ASSEMBLY_FUNCTION(lay_columns_3,
   GROUP_ENDS("r10", "add r4, r4, r5\n")
   "pop {r3-r11, pc}\n")
 
+// r0 columns, r1 first pixel, r2 stride, r3 three times that, r4 and up a block. Stack: runs 0,
+// offsets 4, runs left 8, blocks left 12, back 16.
+#define LAY_SLIDING(block, advance)  \
+  "push {r4-r11, lr}\n"              \
+  "sub sp, sp, #20\n"                \
+  "str r1, [sp]\n"                   \
+  "0:\n"                             \
+  "ldr r12, [sp]\n"                  \
+  "ldrd r4, r5, [r12, #4]\n"         \
+  "1:\n"                             \
+  "str r5, [sp, #8]\n"               \
+  "ldr r6, [r4], #4\n"               \
+  "str r4, [sp, #4]\n"               \
+  "ldr r1, [r12]\n"                  \
+  "add r1, r1, r6\n"                 \
+  "ldrd r2, r4, [r12, #12]\n"        \
+  "ldr r5, [r12, #24]\n"             \
+  "add r3, r2, r2, lsl #1\n"         \
+  "strd r4, r5, [sp, #12]\n"         \
+  "2:\n"                             \
+  block                              \
+  "ldr r4, [sp, #12]\n"              \
+  "add r1, r1, #4\n"                 \
+  "subs r4, r4, #1\n"                \
+  "str r4, [sp, #12]\n"              \
+  "bne 2b\n"                         \
+  "ldr r4, [sp, #16]\n"              \
+  "cbz r4, 6f\n"                     \
+  "sub r1, r1, r4\n"                 \
+  "mov r4, #1\n"                     \
+  "mov r5, #0\n"                     \
+  "strd r4, r5, [sp, #12]\n"         \
+  "b 2b\n"                           \
+  "6:\n"                             \
+  "ldr r12, [sp]\n"                  \
+  "ldrd r4, r5, [sp, #4]\n"          \
+  "subs r5, r5, #1\n"                \
+  "bne 1b\n"                         \
+  "ldr r4, [r12]\n"                  \
+  "ldr r5, [r12, #20]\n"             \
+  "add r4, r4, " advance "\n"        \
+  "subs r5, r5, #1\n"                \
+  "str r4, [r12]\n"                  \
+  "str r5, [r12, #20]\n"             \
+  "bne 0b\n"                         \
+  "add sp, sp, #20\n"                \
+  "pop {r4-r11, pc}\n"
+
+ASSEMBLY_FUNCTION(lay_sliding_2,
+  LAY_SLIDING(
+    "ldr r4, [r1]\n"
+    "ldr r5, [r1, r2]\n"
+    "ldr r6, [r1, r2, lsl #1]\n"
+    "ldr r7, [r1, r3]\n"
+    "sxtb16 r8, r4, ror #8\n"
+    "sxtb16 r9, r5, ror #8\n"
+    "sxtb16 r10, r6, ror #8\n"
+    "sxtb16 r11, r7, ror #8\n"
+    "sxtb16 r4, r4\n"
+    "sxtb16 r5, r5\n"
+    "sxtb16 r6, r6\n"
+    "sxtb16 r7, r7\n"
+    "stmia r0!, {r4-r11}\n",
+    "r2, lsl #1"))
+
+ASSEMBLY_FUNCTION(lay_sliding_3,
+  LAY_SLIDING(
+    "ldr r4, [r1]\n"
+    "ldr r5, [r1, r2]\n"
+    "ldr r6, [r1, r2, lsl #1]\n"
+    "ldr r7, [r1, r3]\n"
+    "ldr r8, [r1, r2, lsl #2]\n"
+    "sxtb16 r9, r4, ror #8\n"
+    "sxtb16 r10, r5, ror #8\n"
+    "sxtb16 r11, r6, ror #8\n"
+    "sxtb16 r12, r7, ror #8\n"
+    "sxtb16 lr, r8, ror #8\n"
+    "sxtb16 r4, r4\n"
+    "sxtb16 r5, r5\n"
+    "sxtb16 r6, r6\n"
+    "sxtb16 r7, r7\n"
+    "sxtb16 r8, r8\n"
+    "stmia r0!, {r4-r12, lr}\n",
+    "r3"))
+
 // r0 column, r1 pixel, r2 blocks left
 ASSEMBLY_FUNCTION(lay_column,
   "1:\n"
@@ -160,9 +245,10 @@ ASSEMBLY_FUNCTION(lay_column,
 
 #else
 
-static void lay(uint32_t *columns, struct column_runs *runs, int32_t pixels) {
+// Lays groups of `pixels` pixels, of which the next one begins `advance` pixels behind.
+static void lay(uint32_t *columns, struct column_runs *runs, int32_t pixels, int32_t advance) {
   const int8_t *pixel = runs->from;
-  for (int32_t group = 0; group < runs->groups; ++group, pixel += pixels * runs->stride) {
+  for (int32_t group = 0; group < runs->groups; ++group, pixel += advance * runs->stride) {
     uint32_t *to = columns;
     uint32_t *rest = columns + runs->rest_bytes / 4;
     int32_t lane = 0;
@@ -188,9 +274,13 @@ static void lay(uint32_t *columns, struct column_runs *runs, int32_t pixels) {
   }
 }
 
-void lay_columns_2(uint32_t *columns, struct column_runs *runs) { lay(columns, runs, 2); }
+void lay_columns_2(uint32_t *columns, struct column_runs *runs) { lay(columns, runs, 2, 2); }
 
-void lay_columns_3(uint32_t *columns, struct column_runs *runs) { lay(columns, runs, 3); }
+void lay_columns_3(uint32_t *columns, struct column_runs *runs) { lay(columns, runs, 3, 3); }
+
+void lay_sliding_2(uint32_t *columns, struct column_runs *runs) { lay(columns, runs, 4, 2); }
+
+void lay_sliding_3(uint32_t *columns, struct column_runs *runs) { lay(columns, runs, 5, 3); }
 
 void lay_column(uint32_t *column, const int8_t *from, int32_t blocks) {
   for (int32_t i = 0; i < blocks; ++i) {

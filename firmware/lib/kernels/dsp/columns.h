@@ -29,6 +29,11 @@ struct column_runs {
 void lay_columns_2(uint32_t *columns, struct column_runs *runs);
 void lay_columns_3(uint32_t *columns, struct column_runs *runs);
 
+// Lay for groups of 2 or 3 windows, three pixels wide and one pixel apart, the 4 or 5 pixels below
+// them; runs are of pixels. `singles` is 0.
+void lay_sliding_2(uint32_t *columns, struct column_runs *runs);
+void lay_sliding_3(uint32_t *columns, struct column_runs *runs);
+
 // Lays blocks of one pixel.
 void lay_column(uint32_t *column, const int8_t *from, int32_t blocks);
 
