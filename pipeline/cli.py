@@ -260,15 +260,30 @@ def deploy(
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--board", default="mps2_an386", show_default=True, help="Where it is to run.")
 @_KEEP_CHANNELS
+@click.option(
+    "--svg",
+    "svg_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also draw the memory over the steps of the schedule.",
+)
 @_JSON
-def plan(model: Path, board: str, keep_constant_channels: bool, json_path: Path | None) -> None:
+def plan(
+    model: Path,
+    board: str,
+    keep_constant_channels: bool,
+    svg_path: Path | None,
+    json_path: Path | None,
+) -> None:
     """Show the memory plan and the sizes of MODEL (.tflite) without building anything."""
     from pipeline import stages
     from pipeline.report.memory import plan_report
+    from pipeline.report.memory_picture import memory_picture
     from pipeline.report.tables import plan_tables
 
     facts = _load_board(board)
     made = stages.plan_model(model, facts, keep_constant_channels=keep_constant_channels)
+    if svg_path is not None:
+        _write_text("--svg", svg_path, memory_picture(made))
     _show(plan_report(made, stages.layer_macs(made), facts), json_path, plan_tables)
     stages.check_fits(made, facts)
 
@@ -458,10 +473,14 @@ def _show(report: Any, json_path: Path | None, tables: Callable[[Any], Any]) -> 
         return
     print_tables(tables(report))
     if json_path is not None:
-        try:
-            json_path.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"--json {json_path}: cannot be written: {error}") from error
+        _write_text("--json", json_path, text + "\n")
+
+
+def _write_text(option: str, path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{option} {path}: cannot be written: {error}") from error
 
 
 def _check_writable(path: Path | None) -> None:

@@ -3,6 +3,7 @@
 ``real = scale * (quantized - zero_point)`` throughout. Sizes carry their unit in the name.
 """
 
+import bisect
 import math
 from dataclasses import dataclass, field
 from enum import Enum
@@ -154,29 +155,6 @@ class Graph:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
-    """Where a buffer lies in the tensor arena, and while which operators it is alive.
-
-    Attributes:
-        tensors: the tensors that share the buffer (a RESHAPE's output shares its input's);
-            empty for the scratch of one operator.
-        offset_bytes, size_bytes: in the arena.
-        first_op, last_op: positions in the execution order, both inclusive; -1 is before
-            the first operator (inputs).
-        ring: rows that the buffer holds at once; None where it holds its tensors whole.
-        scratch_of: index of the operator whose scratch it is, or None.
-    """
-
-    tensors: tuple[int, ...]
-    offset_bytes: int
-    size_bytes: int
-    first_op: int
-    last_op: int
-    ring: int | None = None
-    scratch_of: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """A part of the schedule: operator `op` computes rows first_row to end_row - 1.
 
@@ -186,6 +164,47 @@ class Step:
     op: int
     first_row: int
     end_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Occupied bytes of a buffer, first_byte to end_byte - 1, from a step on.
+
+    Step -1 is before the first step. None are occupied where both are equal.
+    """
+
+    step: int
+    first_byte: int
+    end_byte: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where a buffer lies in the tensor arena, and which of its bytes are occupied when.
+
+    Attributes:
+        tensors: the tensors that share the buffer: a RESHAPE's output is its input, an operator
+            that works in place writes over its input; empty for the scratch of one operator.
+        offset_bytes, size_bytes: in the arena.
+        extents: by step, from the first step with occupied bytes on; each holds until the next.
+        ring: rows that the buffer holds at once; None where it holds its tensors whole.
+        scratch_of: index of the operator whose scratch it is, or None.
+    """
+
+    tensors: tuple[int, ...]
+    offset_bytes: int
+    size_bytes: int
+    extents: tuple[Extent, ...]
+    ring: int | None = None
+    scratch_of: int | None = None
+
+    def occupied(self, step: int) -> range:
+        """Occupied bytes of the buffer during a step."""
+        place = bisect.bisect_right(self.extents, step, key=lambda extent: extent.step)
+        if place == 0:
+            return range(0)
+        extent = self.extents[place - 1]
+        return range(extent.first_byte, extent.end_byte)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +241,7 @@ class DeployPlan:
         steps: the schedule.
         placements: every buffer of the arena.
         arena_bytes: size of the arena.
-        lower_bound_bytes: the largest live set; no plan for this order can be smaller.
+        lower_bound_bytes: the largest live set; no placement for these steps can be smaller.
         scratch_bytes: the largest scratch of one operator (part of the arena).
         macs: multiply-accumulates of one inference.
         weights_bytes: all constants that the generated code holds for the model.

@@ -66,11 +66,11 @@ class HostCompiler:
         """
         key = (graph.sha256, command, target)
         if key not in self._models:
-            self._models[key] = self._load(graph, command, target)
+            self._models[key] = self.load(make_plan(graph, target), command)
         return self._models[key]
 
-    def _load(self, graph: Graph, command: str, target: KernelTarget) -> CompiledModel:
-        plan = make_plan(graph, target)
+    def load(self, plan: DeployPlan, command: str = "test") -> CompiledModel:
+        """The same for a plan of one's own."""
         folder = self._generate(plan, command)
         # One translation unit is compiled in half the time of two.
         unit = folder / "unit.c"
@@ -94,10 +94,13 @@ class HostCompiler:
 
         Skips the test where the compiler cannot link such programs.
         """
+        return self.load_sanitized(make_plan(graph, target))
+
+    def load_sanitized(self, plan: DeployPlan) -> SanitizedModel:
+        """The same for a plan of one's own."""
         if not self.can_sanitize():
             pytest.skip(f"{self._command[-1]} has no -fsanitize=address,undefined")
-        folder = self._folder / f"sanitized_{next(self._numbers)}"
-        (model,) = self.sanitize_plans([make_plan(graph, target)], folder)
+        (model,) = self.sanitize_plans([plan], self._folder / f"sanitized_{next(self._numbers)}")
         return model
 
     def sanitize_plans(self, plans: Sequence[DeployPlan], folder: Path) -> list[SanitizedModel]:
@@ -321,10 +324,12 @@ static const struct {{
 }} kRegions[] = {{
 {rows}}};
 
+enum {{ SIZE = (MODEL_ARENA_BYTES / MODEL_ARENA_ALIGNMENT + 1) * MODEL_ARENA_ALIGNMENT }};
+
 int run_{number}(void) {{
-  uint8_t *arena = aligned_alloc(MODEL_ARENA_ALIGNMENT, MODEL_ARENA_BYTES);
+  uint8_t *arena = aligned_alloc(MODEL_ARENA_ALIGNMENT, SIZE);
   for (;;) {{
-    memset(arena, {_GARBAGE}, MODEL_ARENA_BYTES);
+    memset(arena, {_GARBAGE}, SIZE);
     for (unsigned i = 0; i < MODEL_NUM_INPUTS; ++i) {{
       uint8_t *input = arena + model_inputs[i].offset_bytes;
       if (fread(input, 1, model_inputs[i].size_bytes, stdin) != model_inputs[i].size_bytes) {{
@@ -333,7 +338,7 @@ int run_{number}(void) {{
       }}
     }}
     for (unsigned step = 0; step < MODEL_NUM_STEPS; ++step) {{
-      ASAN_POISON_MEMORY_REGION(arena, MODEL_ARENA_BYTES);
+      ASAN_POISON_MEMORY_REGION(arena, SIZE);
       for (size_t i = 0; i < sizeof kRegions / sizeof kRegions[0]; ++i) {{
         if (kRegions[i].step == step) {{
           ASAN_UNPOISON_MEMORY_REGION(arena + kRegions[i].offset_bytes, kRegions[i].size_bytes);
@@ -341,7 +346,7 @@ int run_{number}(void) {{
       }}
       const struct model_step *part = &model_steps[step];
       model_run_layer(arena, part->layer, part->first_row, part->end_row);
-      ASAN_UNPOISON_MEMORY_REGION(arena, MODEL_ARENA_BYTES);
+      ASAN_UNPOISON_MEMORY_REGION(arena, SIZE);
     }}
     for (unsigned i = 0; i < MODEL_NUM_OUTPUTS; ++i) {{
       fwrite(arena + model_outputs[i].offset_bytes, 1, model_outputs[i].size_bytes, stdout);

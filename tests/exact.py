@@ -13,6 +13,7 @@ from pipeline.ops.table import DSP_OPS, rows_read, rows_written
 from pipeline.plan.graph import parse_graph
 from pipeline.records import Array, Graph, KernelTarget, Tensor
 from tests.compiled import CompiledModel, HostCompiler
+from tests.streams import streamed
 
 
 class ReferenceTensors:
@@ -116,6 +117,30 @@ def assert_exact(
         for model in models:
             _assert_exact_steps(model, reference, sample)
     return graph
+
+
+def assert_exact_streamed(
+    tflite: bytes, compiler: HostCompiler, *, rows: int, spare: int = 0, sane: bool = False
+) -> None:
+    """Check every row of the generated code where tensors are rings of rows.
+
+    Args:
+        tflite: the model.
+        compiler: for the generated code.
+        rows, spare: as in `streamed`.
+        sane: whether to run under the sanitizers, too.
+    """
+    graph = parse_graph(tflite, "test", "test.tflite")
+    reference = ReferenceTensors(tflite)
+    inputs = list(samples(graph, count=1))
+    for target in targets_of(graph):
+        plan = streamed(graph, target, rows=rows, spare=spare)
+        model = compiler.load(plan)
+        for sample in inputs:
+            reference.run(graph, sample)
+            _assert_exact_steps(model, reference, sample)
+        if sane:
+            compiler.load_sanitized(plan).run(inputs)
 
 
 def targets_of(graph: Graph) -> tuple[KernelTarget, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tests import one_op
@@ -109,6 +111,69 @@ def branching_network(seed: int, operators: int = 14) -> bytes:
     outputs = [tensor for tensor in computed if tensor not in read]
     outputs.append(computed[int(rng.integers(len(computed)))])
     return builder.build(inputs, list(dict.fromkeys(outputs)))
+
+
+def image_network(seed: int, operators: int = 12) -> bytes:
+    """A random graph of operators over images that shrink: everything that can run row by row.
+
+    Windows of all shapes, strides and dilations, residuals, broadcasts, padding, views, and at
+    times an operator that sees its input whole; several outputs.
+    """
+    builder = ModelBuilder()
+    rng = np.random.default_rng(seed)
+    height, width = (int(size) for size in rng.integers(6, 15, size=2))
+    x = image(builder, (1, height, width, int(rng.integers(1, 5))))
+    tensors = [x]
+    read: set[int] = set()
+    for _ in range(operators):
+        x = tensors[-1 - int(rng.integers(min(3, len(tensors))))]
+        read.add(x)
+        tensors.append(_image_operator(builder, rng, x, tensors, read))
+    outputs = [tensor for tensor in tensors[1:] if tensor not in read]
+    outputs.append(tensors[1 + int(rng.integers(operators))])
+    return builder.build([tensors[0]], list(dict.fromkeys(outputs)))
+
+
+def _image_operator(
+    builder: ModelBuilder, rng: np.random.Generator, x: int, tensors: list[int], read: set[int]
+) -> int:
+    """A random operator on the image `x`, whose result is an image."""
+    _, height, width, depth = one_op.shape_of(builder, x)
+    output = (float(rng.uniform(0.04, 0.07)), int(rng.integers(-20, 20)))
+
+    def window(largest: int) -> dict[str, Any]:
+        padding = "SAME" if rng.integers(3) else "VALID"
+        kernel, stride = [], []
+        for size in (height, width):
+            kernel.append(int(rng.integers(1, min(largest, size) + 1)))
+            stride.append(int(rng.integers(1, 3)) if size > 3 else 1)
+        return {"kernel": tuple(kernel), "stride": tuple(stride), "padding": padding}
+
+    kind = int(rng.integers(9))
+    if kind in (0, 1):
+        channels = int(rng.integers(1, 6))
+        return one_op.conv_2d(builder, rng, x, channels=channels, output=output, **window(4))
+    if kind == 2:
+        return one_op.depthwise_conv_2d(builder, rng, x, output=output, **window(5))
+    if kind == 3:
+        pool = ("MAX_POOL_2D", "AVERAGE_POOL_2D")[int(rng.integers(2))]
+        return one_op.pool_2d(builder, rng, x, kind=pool, **window(3))
+    if kind == 4 and height * width < 200:
+        amounts = [(0, 0), *(tuple(rng.integers(0, 3, size=2)) for _ in range(2)), (0, 0)]
+        return one_op.pad(builder, rng, x, amounts=amounts)
+    if kind == 5:
+        flat = one_op.reshape(builder, rng, x, target=(1, height * width * depth))
+        target = (1, width, height, depth) if rng.integers(2) else (1, height, width, depth)
+        return one_op.reshape(builder, rng, flat, target=target)
+    if kind == 6 and rng.integers(3) == 0:
+        mean = one_op.mean(builder, rng, x, keep_dims=True)
+        return one_op.add(builder, rng, x, other=mean, output=output)
+    if kind == 7 and rng.integers(2):
+        return one_op.quantize(builder, rng, x, output=output)
+    alike = [t for t in tensors if one_op.shape_of(builder, t) == (1, height, width, depth)]
+    other = alike[int(rng.integers(len(alike)))]
+    read.add(other)
+    return one_op.add(builder, rng, x, other=other, output=output)
 
 
 SMALL_MODELS = {"residual": residual_network, "pooling": pooling_network}

@@ -18,6 +18,7 @@ LEVELS = {
     "errors": 0,
     "records": 0,
     "fixed_point": 0,
+    "steps": 0,
     "paths": 0,
     "quiet": 0,
     "samples": 1,

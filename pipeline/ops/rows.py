@@ -8,8 +8,15 @@ rows at a time and keep only the rows that are still to be read.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from pipeline.records import Tensor
+
+# One row number, or many.
+_Rows = TypeVar("_Rows", int, npt.NDArray[np.int64])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +38,16 @@ class RowWindow:
 
     def rows(self, first_row: int, end_row: int, height: int) -> range:
         """Rows of an input of `height` rows that output rows first_row to end_row - 1 read."""
-        first = max(0, first_row * self.stride - self.pad)
-        end = min(height, (end_row - 1) * self.stride - self.pad + self.reach)
-        return range(first, max(first, end))
+        first = min(max(0, self.first(first_row)), height)
+        return range(first, max(first, min(height, self.end(end_row))))
+
+    def first(self, first_row: _Rows) -> _Rows:
+        """First row that output rows from first_row on read, were there rows on all sides."""
+        return first_row * self.stride - self.pad
+
+    def end(self, end_row: _Rows) -> _Rows:
+        """The row behind the last that output rows up to end_row - 1 read, likewise."""
+        return (end_row - 1) * self.stride - self.pad + self.reach
 
 
 # Of an input that has one row, or is read whole.

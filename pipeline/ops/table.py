@@ -32,7 +32,9 @@ from pipeline.ops import (
 from pipeline.ops.base import DspModule, KernelCall, OpModule, RawOp
 from pipeline.ops.dsp import add as dsp_add
 from pipeline.ops.dsp import average_pool_2d as dsp_average_pool_2d
+from pipeline.ops.dsp import conv_2d as dsp_conv_2d
 from pipeline.ops.dsp import depthwise_conv_2d as dsp_depthwise_conv_2d
+from pipeline.ops.dsp import fully_connected as dsp_fully_connected
 from pipeline.ops.dsp import max_pool_2d as dsp_max_pool_2d
 from pipeline.ops.dsp import mean as dsp_mean
 from pipeline.ops.rows import RowWindow, num_rows
@@ -93,7 +95,9 @@ _FOLDED_OPS: Mapping[OpKind, Callable[[RawOp], Array]] = {
 DSP_OPS: Mapping[OpKind, DspModule] = {
     OpKind.ADD: dsp_add,
     OpKind.AVERAGE_POOL_2D: dsp_average_pool_2d,
+    OpKind.CONV_2D: dsp_conv_2d,
     OpKind.DEPTHWISE_CONV_2D: dsp_depthwise_conv_2d,
+    OpKind.FULLY_CONNECTED: dsp_fully_connected,
     OpKind.MAX_POOL_2D: dsp_max_pool_2d,
     OpKind.MEAN: dsp_mean,
 }

@@ -8,12 +8,15 @@ import numpy as np
 
 from pipeline.ops.base import CONSTANT_TYPES, KernelCall
 from pipeline.ops.table import kernel_call, macs_of
-from pipeline.plan.memory import arena_bytes, buffers_of, lower_bound_bytes, place
-from pipeline.records import DeployPlan, Graph, KernelTarget, Step
+from pipeline.plan.check import check_plan
+from pipeline.plan.flow import Flow, flow_of
+from pipeline.plan.lifetimes import Block
+from pipeline.plan.memory import MemoryPlan, plan_memory
+from pipeline.records import DeployPlan, Extent, Graph, KernelTarget, Placement, Step
 
 
 def make_plan(graph: Graph, target: KernelTarget) -> DeployPlan:
-    """Plan the memory of a graph and count what it costs.
+    """Plan the schedule and the memory of a graph, and count what it costs.
 
     Args:
         graph: from `read_graph`.
@@ -22,8 +25,64 @@ def make_plan(graph: Graph, target: KernelTarget) -> DeployPlan:
         UnsupportedModelError: an operator's parameters do not fit its kernel.
     """
     calls = [kernel_call(op, graph, target) for op in graph.ops]
-    buffers = buffers_of(graph, calls)
-    placements = place(buffers)
+    flow = flow_of(graph, calls)
+    memory = plan_memory(flow)
+    plan = DeployPlan(
+        graph=graph,
+        target=target,
+        steps=_steps(flow, memory),
+        placements=_placements(flow, memory),
+        arena_bytes=memory.layout.size_bytes,
+        lower_bound_bytes=memory.bound_bytes,
+        scratch_bytes=max((call.scratch_bytes for call in calls if call is not None), default=0),
+        macs=sum(macs_of(op, graph) for op in graph.ops),
+        weights_bytes=_weights_bytes(graph, calls),
+    )
+    check_plan(plan, calls)
+    return plan
+
+
+def _steps(flow: Flow, memory: MemoryPlan) -> tuple[Step, ...]:
+    steps = []
+    for part in memory.parts:
+        layer = flow.layers[part.layer]
+        whole = part.end - part.first == layer.units
+        first, end = (0, layer.end_row) if whole else (part.first, part.end)
+        steps.append(Step(op=layer.op, first_row=first, end_row=end))
+    # A model of views alone computes nothing, and still has a step.
+    return tuple(steps) or (Step(op=0, first_row=0, end_row=1),)
+
+
+def _placements(flow: Flow, memory: MemoryPlan) -> tuple[Placement, ...]:
+    placements = [
+        Placement(
+            tensors=tuple(
+                sorted(t for place in block.buffers for t in flow.buffers[place].tensors)
+            ),
+            offset_bytes=offset,
+            size_bytes=block.size_bytes,
+            extents=_extents(block),
+            ring=block.ring,
+            scratch_of=None if block.scratch_of is None else flow.layers[block.scratch_of].op,
+        )
+        for block, offset in zip(memory.blocks, memory.layout.offsets, strict=True)
+    ]
+    return tuple(sorted(placements, key=lambda p: (p.extents[0].step, p.offset_bytes)))
+
+
+def _extents(block: Block) -> tuple[Extent, ...]:
+    """The block's occupied bytes, an entry for each change."""
+    extents: list[Extent] = []
+    previous = (0, 0)
+    for time, bounds in enumerate(zip(block.first.tolist(), block.end.tolist(), strict=True)):
+        if bounds != previous:
+            extents.append(Extent(step=time - 1, first_byte=bounds[0], end_byte=bounds[1]))
+        previous = bounds
+    return tuple(extents)
+
+
+def _weights_bytes(graph: Graph, calls: Sequence[KernelCall | None]) -> int:
+    """Bytes of all constants that the generated code holds."""
     own_constants = sum(
         constant.values.size * np.dtype(CONSTANT_TYPES[constant.c_type]).itemsize
         for call in calls
@@ -37,22 +96,4 @@ def make_plan(graph: Graph, target: KernelTarget) -> DeployPlan:
         for index in call.tensors
         if graph.tensors[index].constant is not None
     }
-    return DeployPlan(
-        graph=graph,
-        target=target,
-        steps=_whole_steps(calls),
-        placements=placements,
-        arena_bytes=arena_bytes(placements),
-        lower_bound_bytes=lower_bound_bytes(buffers),
-        scratch_bytes=max((call.scratch_bytes for call in calls if call is not None), default=0),
-        macs=sum(macs_of(op, graph) for op in graph.ops),
-        weights_bytes=own_constants + sum(graph.tensors[i].size_bytes for i in operands),
-    )
-
-
-def _whole_steps(calls: Sequence[KernelCall | None]) -> tuple[Step, ...]:
-    """The schedule that computes one operator after the other."""
-    return tuple(
-        Step(op=index, first_row=0, end_row=call.rows[-1] if call is not None and call.rows else 1)
-        for index, call in enumerate(calls)
-    )
+    return own_constants + sum(graph.tensors[index].size_bytes for index in operands)

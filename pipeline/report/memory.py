@@ -9,7 +9,7 @@ from pipeline import __version__
 from pipeline.records import Board, DeployPlan, Placement, Tensor
 from pipeline.report.channels import channels_report
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def plan_report(
@@ -45,10 +45,14 @@ def plan_report(
                 "kind": op.kind.value,
                 "output_shape": list(graph.tensors[op.outputs[0]].shape),
                 "macs": macs,
-                "live_bytes": live_bytes(plan, op.index),
+                "steps": len(steps_of(plan, op.index)),
+                "live_bytes": max(
+                    (live_bytes(plan, step) for step in steps_of(plan, op.index)), default=0
+                ),
             }
             for op, macs in zip(graph.ops, layer_macs, strict=True)
         ],
+        "steps": [[step.op, step.first_row, step.end_row] for step in plan.steps],
         "placements": [_placement(plan, place) for place in plan.placements],
     }
     if board is not None:
@@ -60,11 +64,14 @@ def plan_report(
     return report
 
 
-def live_bytes(plan: DeployPlan, op: int) -> int:
-    """Bytes of all buffers that are alive while operator `op` runs."""
-    return sum(
-        place.size_bytes for place in plan.placements if place.first_op <= op <= place.last_op
-    )
+def steps_of(plan: DeployPlan, op: int) -> list[int]:
+    """Positions of an operator's steps in the schedule; none of one that is a view."""
+    return [number for number, step in enumerate(plan.steps) if step.op == op]
+
+
+def live_bytes(plan: DeployPlan, step: int) -> int:
+    """Occupied bytes of all buffers during a step; -1 is before the first."""
+    return sum(len(place.occupied(step)) for place in plan.placements)
 
 
 def _tensor(tensor: Tensor) -> dict[str, Any]:
@@ -83,6 +90,7 @@ def _placement(plan: DeployPlan, place: Placement) -> dict[str, Any]:
         "tensors": [plan.graph.tensors[index].name for index in place.tensors],
         "offset_bytes": place.offset_bytes,
         "size_bytes": place.size_bytes,
-        "first_op": place.first_op,
-        "last_op": place.last_op,
+        "ring": place.ring,
+        "scratch_of": place.scratch_of,
+        "extents": [[e.step, e.first_byte, e.end_byte] for e in place.extents],
     }

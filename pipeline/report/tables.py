@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -127,7 +127,8 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
     channels = report["constant_channels"]
     _channels_row(facts, channels)
     removed = [channels_table(channels)] if channels and channels["removed"] else []
-    layers = make_table("#", "<layer", "<kind", "<output", "MACs", "live bytes")
+    facts.add_row("steps", f"{len(report['steps']):,} of {len(report['layers'])} layers")
+    layers = make_table("#", "<layer", "<kind", "<output", "MACs", "steps", "live bytes")
     for index, layer in enumerate(report["layers"]):
         layers.add_row(
             str(index),
@@ -135,16 +136,18 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
             layer["kind"],
             "x".join(str(size) for size in layer["output_shape"]),
             f"{layer['macs']:,}",
+            f"{layer['steps']:,}",
             f"{layer['live_bytes']:,}",
         )
-    places = make_table("offset", "bytes", "<alive", "<buffer")
-    for place in sorted(report["placements"], key=lambda item: item["first_op"]):
-        first = "input" if place["first_op"] < 0 else str(place["first_op"])
+    places = make_table("offset", "bytes", "rows", "<steps", "<buffer")
+    for place in report["placements"]:
+        name = ", ".join(_short(name) for name in place["tensors"])
         places.add_row(
             f"{place['offset_bytes']:,}",
             f"{place['size_bytes']:,}",
-            f"{first} - {place['last_op']}",
-            ", ".join(_short(name) for name in place["tensors"]) or "scratch",
+            "all" if place["ring"] is None else f"{place['ring']:,}",
+            _alive(place["extents"], len(report["steps"])),
+            name or f"scratch of layer {place['scratch_of']}",
         )
     return Group(facts, *removed, layers, places)
 
@@ -190,6 +193,13 @@ def _channels_row(facts: Table, channels: Mapping[str, Any] | None) -> None:
             f"{_bytes(channels['weight_bytes_before'])} -> {_bytes(channels['weight_bytes'])}"
         )
     facts.add_row("constant channels", text)
+
+
+def _alive(extents: Sequence[tuple[int, int, int]], num_steps: int) -> str:
+    """First and last step at which a buffer has occupied bytes."""
+    first = extents[0][0]
+    ended = extents[-1][0] - 1 if extents[-1][1] == extents[-1][2] else num_steps - 1
+    return f"{'input' if first < 0 else first} - {ended}"
 
 
 def prune_tables(report: Mapping[str, Any]) -> Group:

@@ -96,7 +96,7 @@ class Stages:
         return path
 
     def plan(self, tflite: Path, name: str = "") -> DeployPlan:
-        """Plan the model and keep plan.json.
+        """Plan the model and keep plan.json and memory.svg.
 
         Args:
             tflite: the model.
@@ -106,6 +106,7 @@ class Stages:
             DoesNotFitError: it can never fit the board.
         """
         from pipeline.report.memory import plan_report
+        from pipeline.report.memory_picture import memory_picture
 
         keep = self.target.keep_constant_channels
         plan = plan_model(tflite, self.target.board, keep_constant_channels=keep)
@@ -123,7 +124,12 @@ class Stages:
                 "name": plan.graph.name,
             },
         )
-        self.make("plan", key, lambda out: write_json(out / "plan.json", report))
+
+        def write(out: Path) -> None:
+            write_json(out / "plan.json", report)
+            (out / "memory.svg").write_text(memory_picture(plan), encoding="utf-8")
+
+        self.make("plan", key, write)
         return plan
 
     def generate(self, plan: DeployPlan) -> SourceTree:

@@ -7,6 +7,7 @@ import numpy as np
 from pipeline.records import (
     CycleEstimate,
     DeployPlan,
+    Extent,
     Firmware,
     FirmwareSize,
     Graph,
@@ -61,9 +62,16 @@ def plan() -> DeployPlan:
         outputs=(2,),
     )
     places = (
-        Placement(tensors=(0,), offset_bytes=0, size_bytes=16, first_op=-1, last_op=0),
-        Placement(tensors=(1, 2), offset_bytes=16, size_bytes=16, first_op=0, last_op=1),
-        Placement(tensors=(), offset_bytes=32, size_bytes=8, first_op=1, last_op=1),
+        Placement(
+            tensors=(0,),
+            offset_bytes=0,
+            size_bytes=16,
+            extents=(Extent(-1, 0, 16), Extent(1, 0, 0)),
+        ),
+        Placement(tensors=(1, 2), offset_bytes=16, size_bytes=16, extents=(Extent(0, 0, 16),)),
+        Placement(
+            tensors=(), offset_bytes=32, size_bytes=8, extents=(Extent(1, 0, 8),), scratch_of=1
+        ),
     )
     return DeployPlan(
         graph=graph,

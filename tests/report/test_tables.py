@@ -59,11 +59,15 @@ def test_the_words_follow_the_clock(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
     plan = fakes.plan()
-    assert [live_bytes(plan, op) for op in (-1, 0, 1)] == [16, 32, 24]
+    assert [live_bytes(plan, step) for step in (-1, 0, 1)] == [16, 32, 24]
     report = plan_report(plan, (8, 0), load_board("mps2_an386"))
     print_tables(plan_tables(report))
     text = capsys.readouterr().out
-    for part in ("40 B (largest live set, the lower bound: 32 B)", "scratch", "RAM 262,144 B"):
+    for part in (
+        "40 B (largest live set, the lower bound: 32 B)",
+        "scratch of layer 1",
+        "RAM 262,144 B",
+    ):
         assert part in text
 
 

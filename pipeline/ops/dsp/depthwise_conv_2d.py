@@ -1,6 +1,8 @@
-"""DEPTHWISE_CONV_2D: a window of 3x3 that slides over the image."""
+"""DEPTHWISE_CONV_2D: a window of 3x3 that slides over rows, and large windows on a plane."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +10,7 @@ import numpy.typing as npt
 from pipeline.fixed_point import FloorForm, floor_form, quantize_multiplier
 from pipeline.ops.base import Constant, KernelCall, fields_of, label_of
 from pipeline.ops.checks import activation_range, check_scaled_range, constant_of, zero_point_of
-from pipeline.ops.convolution import attrs_of
+from pipeline.ops.convolution import as_contiguous, attrs_of
 from pipeline.ops.filters import accumulator_limits, bias_values, real_factors
 from pipeline.ops.window import Window
 from pipeline.records import Graph, Op, Tensor
@@ -16,18 +18,27 @@ from pipeline.records import Graph, Op, Tensor
 # Of the kernels' requantization.
 _SHIFT = 10
 
+# Where the kernel for large windows begins to pay, and what its plane may take in the scratch
+# where it works with less.
+_MANY_TAPS = 12
+_PLANE_BYTES = 1024
+
 Int64Array = npt.NDArray[np.int64]
 
 
 def call(op: Op, graph: Graph) -> KernelCall | None:
-    """depthwise_conv_2d_3x3_dsp_s8, or its variant for ReLUs; see `DspModule.call`."""
+    """A kernel for windows of 3x3, with a variant for ReLUs, or one for large windows.
+
+    See `DspModule.call`.
+    """
     attrs = attrs_of(op)
     window = attrs.window
     x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    if not (
-        x.shape[3] == output.shape[3]
-        and _fits_3x3(window, x, output)
-        and activation_range(attrs.activation, output) == (-128, 127)
+    fits_3x3, fits_any = _fits_3x3(window, x, output), _fits_any(window, output)
+    if (
+        x.shape[3] != output.shape[3]
+        or not (fits_3x3 or fits_any)
+        or activation_range(attrs.activation, output) != (-128, 127)
     ):
         return None
     weights = constant_of(graph, op.inputs[1])[0].astype(np.int64)
@@ -35,9 +46,56 @@ def call(op: Op, graph: Graph) -> KernelCall | None:
     forms = _forms(op, graph, weights, bias)
     if forms is None:
         return None
+    channels = _Channels(weights=weights, bias=bias, forms=forms)
+    return _call_3x3(op, graph, channels) if fits_3x3 else _call_any(op, graph, channels)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Channels:
+    """What the kernels compute with.
+
+    Attributes:
+        weights: [height, width, channels].
+        bias: [channels], from `_folded_bias`.
+        forms: of each channel.
+    """
+
+    weights: Int64Array
+    bias: Int64Array
+    forms: tuple[FloorForm, ...]
+
+    @property
+    def scale(self) -> Int64Array:
+        """What weights and biases are multiplied by."""
+        return np.array([1 << form.prescale for form in self.forms])
+
+    @property
+    def scaled_bias(self) -> Int64Array:
+        """The bias as the kernels add it."""
+        offsets: Int64Array = np.array([form.offset for form in self.forms])
+        return self.bias * self.scale + offsets
+
+    @property
+    def multiplier(self) -> Int64Array:
+        """Of the requantization."""
+        return np.array([form.multiplier for form in self.forms])
+
+    @property
+    def rounding(self) -> Int64Array:
+        """For sums that are not negative."""
+        return np.array([form.rounding for form in self.forms])
+
+    @property
+    def negative_rounding(self) -> Int64Array:
+        """For sums that are."""
+        return np.array([form.negative_rounding for form in self.forms])
+
+
+def _call_3x3(op: Op, graph: Graph, channels: _Channels) -> KernelCall:
+    x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
     # A ReLU leaves a zero point of -128, and one rounding for both signs.
     relu = zero_point_of(output) == -128
-    words = _taps_3x3(weights, bias, forms)
+    words = _taps_3x3(channels)
     return KernelCall(
         function="depthwise_conv_2d_3x3_relu_dsp_s8" if relu else "depthwise_conv_2d_3x3_dsp_s8",
         header="dsp/depthwise_conv_2d_3x3_dsp_s8.h",
@@ -45,14 +103,7 @@ def call(op: Op, graph: Graph) -> KernelCall | None:
         fields=fields_of(
             label_of(op),
             taps=("pointer", "taps"),
-            input_h=("uint16_t", x.shape[1]),
-            input_w=("uint16_t", x.shape[2]),
-            output_w=("uint16_t", output.shape[2]),
-            channels=("uint16_t", x.shape[3]),
-            stride_h=("uint16_t", window.stride_h),
-            stride_w=("uint16_t", window.stride_w),
-            pad_top=("uint16_t", window.pad_top),
-            pad_left=("uint16_t", window.pad_left),
+            **_geometry(op, graph, "stride_h", "stride_w", "pad_top", "pad_left"),
             input_zero_point=("int8_t", zero_point_of(x)),
         ),
         constants=(
@@ -66,6 +117,85 @@ def call(op: Op, graph: Graph) -> KernelCall | None:
         tensors=(op.inputs[0], op.outputs[0]),
         rows=(x.shape[1], output.shape[1]),
     )
+
+
+def _call_any(op: Op, graph: Graph, channels: _Channels) -> KernelCall:
+    window = attrs_of(op).window
+    x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    pairs = -(-window.filter_w // 2)
+    # Outputs are computed four at a time, also behind a row's last.
+    width = -(-output.shape[2] // 4) * 4
+    columns = max(window.pad_left + x.shape[2], (width - 1) * window.stride_w + 2 * pairs)
+    columns += columns % 2
+    reach = window.rows.reach
+    needed = reach + (output.shape[1] - 1) * window.stride_h
+    plane_rows = min(needed, max(reach, _PLANE_BYTES // (2 * columns)))
+    constants = np.stack(
+        [
+            channels.scaled_bias,
+            channels.multiplier,
+            channels.rounding,
+            channels.negative_rounding - channels.rounding,
+            np.array([form.prescale for form in channels.forms]),
+        ],
+        axis=1,
+    )
+    return KernelCall(
+        function="depthwise_conv_2d_dsp_s8",
+        header="dsp/depthwise_conv_2d_dsp_s8.h",
+        params_type="depthwise_conv_2d_dsp_params",
+        fields=fields_of(
+            label_of(op),
+            filter_chw=("pointer", "filter"),
+            constants=("pointer", "constants"),
+            **_geometry(
+                op,
+                graph,
+                *("filter_h", "filter_w", "stride_h", "stride_w", "dilation_h"),
+                *("pad_top", "pad_left"),
+            ),
+            plane_rows=("uint16_t", plane_rows),
+            plane_columns=("uint16_t", columns),
+            input_zero_point=("int8_t", zero_point_of(x)),
+        ),
+        constants=(
+            Constant(
+                name="filter",
+                c_type="int8_t",
+                values=as_contiguous(np.moveaxis(channels.weights, 2, 0).astype(np.int8)),
+                comment="[channels, height, width]",
+            ),
+            Constant(
+                name="constants",
+                c_type="int32_t",
+                values=constants.astype(np.int32),
+                comment="[channels]: bias, multiplier, rounding, if negative, prescale",
+            ),
+        ),
+        tensors=(op.inputs[0], op.outputs[0]),
+        rows=(x.shape[1], output.shape[1]),
+        scratch_bytes=4 * window.filter_h * pairs + 2 * plane_rows * columns,
+    )
+
+
+def _geometry(op: Op, graph: Graph, *names: str) -> dict[str, tuple[str, int]]:
+    """Fields of the parameters: sizes, and `names` of the window."""
+    window = attrs_of(op).window
+    x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    sizes = {
+        "input_h": x.shape[1],
+        "input_w": x.shape[2],
+        "output_w": output.shape[2],
+        "channels": x.shape[3],
+        **{name: getattr(window, name) for name in names},
+    }
+    return {name: ("uint16_t", size) for name, size in sizes.items()}
+
+
+def _fits_any(window: Window, output: Tensor) -> bool:
+    """Whether the kernel for large windows takes the geometry, and is worth its preparations."""
+    taps = window.filter_h * window.filter_w
+    return window.dilation_w == 1 and taps >= _MANY_TAPS and output.shape[2] >= 4
 
 
 def _fits_3x3(window: Window, x: Tensor, output: Tensor) -> bool:
@@ -126,21 +256,17 @@ def _folded_bias(op: Op, graph: Graph, weights: Int64Array) -> Int64Array:
     return bias_values(op, graph, len(sums)).astype(np.int64) - zero_point * sums
 
 
-def _taps_3x3(
-    weights: Int64Array, bias: Int64Array, forms: tuple[FloorForm, ...]
-) -> npt.NDArray[np.int32]:
+def _taps_3x3(channels: _Channels) -> npt.NDArray[np.int32]:
     """The constants [channels, 9]; see depthwise_conv_2d_3x3_dsp_s8.h."""
-    scale = np.array([1 << form.prescale for form in forms])
-    w = weights * scale
-    channels = np.full(len(forms), len(forms))
+    w = channels.weights * channels.scale
     columns = [
         *(_lanes(w[0, x], w[1, x]) for x in range(3)),
         _lanes(w[2, 0], w[2, 1]),
-        _lanes(w[2, 2], channels),
-        bias * scale + np.array([form.offset for form in forms]),
-        np.array([form.multiplier for form in forms]),
-        np.array([form.rounding for form in forms]),
-        np.array([form.negative_rounding for form in forms]),
+        _lanes(w[2, 2], np.full(len(channels.forms), len(channels.forms))),
+        channels.scaled_bias,
+        channels.multiplier,
+        channels.rounding,
+        channels.negative_rounding,
     ]
     return np.stack(columns, axis=1).astype(np.int32)
 

@@ -19,12 +19,12 @@
 
 const struct model_tensor model_inputs[MODEL_NUM_INPUTS] = {
     // image: int8 [1, 6, 6, 3]
-    {160, 108, MODEL_INT8, 0.0078125f, 0},
+    {48, 108, MODEL_INT8, 0.0078125f, 0},
 };
 
 const struct model_tensor model_outputs[MODEL_NUM_OUTPUTS] = {
     // softmax_7: int8 [1, 2]
-    {16, 2, MODEL_INT8, 0.00390625f, -128},
+    {0, 2, MODEL_INT8, 0.00390625f, -128},
 };
 
 // 0: PAD pad_0: [1, 6, 6, 3] -> [1, 7, 7, 3]
@@ -166,43 +166,44 @@ static const struct softmax_params layer_07 = {
 
 // The schedule: layer, first row, end row.
 const struct model_step model_steps[MODEL_NUM_STEPS] = {
-    {0, 0, 7}, {1, 0, 3}, {2, 0, 3}, {3, 0, 3}, {4, 0, 3}, {5, 0, 1},
-    {6, 0, 1}, {7, 0, 1},
+    {0, 0, 1}, {0, 1, 2}, {0, 2, 3}, {0, 3, 4}, {0, 4, 5}, {0, 5, 6},
+    {0, 6, 7}, {1, 0, 1}, {1, 1, 2}, {1, 2, 3}, {2, 0, 3}, {3, 0, 3},
+    {4, 0, 3}, {5, 0, 1}, {6, 0, 1}, {7, 0, 1},
 };
 
 void model_run_layer(uint8_t *arena, unsigned layer, int32_t first_row, int32_t end_row) {
   switch (layer) {
     case 0:
       // 0: PAD pad_0: [1, 6, 6, 3] -> [1, 7, 7, 3]
-      pad_s8(&layer_00, INPUT_ROWS(AT(160), 6), OUTPUT_ROWS(AT(0), 7), first_row, end_row);
+      pad_s8(&layer_00, INPUT_ROWS(AT(48), 6), OUTPUT_ROWS(AT(12), 7), first_row, end_row);
       break;
     case 1:
       // 1: CONV_2D conv_2d_1: [1, 7, 7, 3] -> [1, 3, 3, 4], 972 MACs
-      conv_2d_s8(&layer_01, INPUT_ROWS(AT(0), 7), OUTPUT_ROWS(AT(160), 3), first_row, end_row);
+      conv_2d_s8(&layer_01, INPUT_ROWS(AT(12), 7), OUTPUT_ROWS(AT(0), 3), first_row, end_row);
       break;
     case 2:
       // 2: DEPTHWISE_CONV_2D depthwise_conv_2d_2: [1, 3, 3, 4] -> [1, 3, 3, 4], 324 MACs
-      depthwise_conv_2d_s8(&layer_02, INPUT_ROWS(AT(160), 3), OUTPUT_ROWS(AT(0), 3), first_row, end_row);
+      depthwise_conv_2d_s8(&layer_02, INPUT_ROWS(AT(0), 3), OUTPUT_ROWS(AT(72), 3), first_row, end_row);
       break;
     case 3:
       // 3: CONV_2D conv_2d_3: [1, 3, 3, 4] -> [1, 3, 3, 4], 144 MACs
-      conv_2d_s8(&layer_03, INPUT_ROWS(AT(0), 3), OUTPUT_ROWS(AT(48), 3), first_row, end_row);
+      conv_2d_s8(&layer_03, INPUT_ROWS(AT(72), 3), OUTPUT_ROWS(AT(36), 3), first_row, end_row);
       break;
     case 4:
       // 4: ADD add_4: [1, 3, 3, 4], [1, 3, 3, 4] -> [1, 3, 3, 4]
-      add_s8(&layer_04, INPUT_ROWS(AT(160), 3), INPUT_ROWS(AT(48), 3), OUTPUT_ROWS(AT(160), 3), first_row, end_row);
+      add_s8(&layer_04, INPUT_ROWS(AT(0), 3), INPUT_ROWS(AT(36), 3), OUTPUT_ROWS(AT(0), 3), first_row, end_row);
       break;
     case 5:
       // 5: MEAN mean_5: [1, 3, 3, 4] -> [1, 4]
-      mean_s8(&layer_05, AT(160), AT(0));
+      mean_s8(&layer_05, AT(0), AT(36));
       break;
     case 6:
       // 6: FULLY_CONNECTED fully_connected_6: [1, 4] -> [1, 2], 8 MACs
-      fully_connected_s8(&layer_06, AT(0), AT(16));
+      fully_connected_s8(&layer_06, AT(36), AT(0));
       break;
     case 7:
       // 7: SOFTMAX softmax_7: [1, 2] -> [1, 2]
-      softmax_s8(&layer_07, AT(16), AT(16));
+      softmax_s8(&layer_07, AT(0), AT(0));
       break;
     default:
       break;

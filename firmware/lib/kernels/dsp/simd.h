@@ -54,6 +54,22 @@ static inline int32_t simd_high(int64_t x) { return (int32_t)(uint32_t)((uint64_
 static inline int32_t simd_ssat8(int32_t a) { return a < -128 ? -128 : a > 127 ? 127 : a; }
 
 #if defined(__ARM_FEATURE_DSP)
+// A function written in assembly as a whole, where compilers would run out of registers. Not a
+// naked function: GCC would believe that it leaves alone every register that it seems not to use.
+#define ASSEMBLY_FUNCTION(name, code)                                               \
+  __asm__(                                                                          \
+      ".syntax unified\n"                                                           \
+      ".pushsection .text." #name                                                   \
+      ",\"ax\",%progbits\n"                                                         \
+      ".p2align 2\n"                                                                \
+      ".thumb\n"                                                                    \
+      ".thumb_func\n"                                                               \
+      ".global " #name                                                              \
+      "\n"                                                                          \
+      ".type " #name ", %function\n" #name ":\n" code ".size " #name ", . - " #name \
+      "\n"                                                                          \
+      ".popsection\n");
+
 // volatile: GCC's scheduler would hoist every load over the multiplications, and spill.
 #define SIMD_1(result_t, name, a_t, text, twin)     \
   static inline result_t name(a_t a) {              \
