@@ -1,4 +1,4 @@
-"""Reading a run.toml into a RunConfig, strictly.
+"""Reading TOML files into records, strictly: a run.toml into a RunConfig.
 
 Unknown sections and keys, wrong types and values out of range are ConfigErrors that name the
 file, the key, what was expected and what was received.
@@ -20,7 +20,7 @@ SYNTHETIC = "synthetic"
 TEST_SPLIT = "test"
 
 
-def _setting(
+def setting(
     default: Any = dataclasses.MISSING,
     *,
     choices: tuple[str, ...] | None = None,
@@ -28,7 +28,7 @@ def _setting(
     maximum: float | None = None,
     path: bool = False,
 ) -> Any:
-    """A field of a section with its limits, both inclusive; `path` values are resolved."""
+    """A field of a section with its limits, both inclusive; paths are made absolute."""
     limits = {"choices": choices, "minimum": minimum, "maximum": maximum, "path": path}
     return field(default=default, metadata=limits)
 
@@ -42,8 +42,8 @@ class RunSection:
         seed: of everything random.
     """
 
-    name: str = _setting("run")
-    seed: int = _setting(1, minimum=0, maximum=2**31 - 1)
+    name: str = setting("run")
+    seed: int = setting(1, minimum=0, maximum=2**31 - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +60,14 @@ class DataSection:
         validation, test: shares of the samples, each in (0, 0.5].
     """
 
-    source: str = _setting(SYNTHETIC, path=True)
-    size: tuple[int, ...] = _setting((80, 80), minimum=8, maximum=512)
-    fit: str = _setting("crop", choices=("crop", "fit"))
-    channels: int = _setting(3, minimum=1, maximum=3)
-    shape: tuple[int, ...] = _setting((), minimum=1, maximum=100_000)
-    dtype: str = _setting("int8", choices=("int8", "uint8", "float32"))
-    validation: float = _setting(0.15, minimum=0.01, maximum=0.5)
-    test: float = _setting(0.2, minimum=0.01, maximum=0.5)
+    source: str = setting(SYNTHETIC, path=True)
+    size: tuple[int, ...] = setting((80, 80), minimum=8, maximum=512)
+    fit: str = setting("crop", choices=("crop", "fit"))
+    channels: int = setting(3, minimum=1, maximum=3)
+    shape: tuple[int, ...] = setting((), minimum=1, maximum=100_000)
+    dtype: str = setting("int8", choices=("int8", "uint8", "float32"))
+    validation: float = setting(0.15, minimum=0.01, maximum=0.5)
+    test: float = setting(0.2, minimum=0.01, maximum=0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +80,9 @@ class ModelSection:
         init: a .keras file with fitting weights; "" starts from random ones.
     """
 
-    architecture: str = _setting("mobilenet_v2")
-    alpha: float = _setting(0.0, minimum=0.0, maximum=2.0)
-    init: str = _setting("", path=True)
+    architecture: str = setting("mobilenet_v2")
+    alpha: float = setting(0.0, minimum=0.0, maximum=2.0)
+    init: str = setting("", path=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,14 +100,14 @@ class TrainSection:
         augment: random changes of training pictures.
     """
 
-    epochs: int = _setting(0, minimum=0, maximum=10_000)
-    batch: int = _setting(0, minimum=0, maximum=4096)
-    learning_rate: float = _setting(0.0, minimum=0.0, maximum=1.0)
-    warmup_epochs: float = _setting(1.0, minimum=0.0, maximum=1000.0)
-    weight_decay: float = _setting(0.0001, minimum=0.0, maximum=1.0)
-    label_smoothing: float = _setting(0.05, minimum=0.0, maximum=0.9)
-    patience: int = _setting(12, minimum=1, maximum=10_000)
-    augment: bool = _setting(True)
+    epochs: int = setting(0, minimum=0, maximum=10_000)
+    batch: int = setting(0, minimum=0, maximum=4096)
+    learning_rate: float = setting(0.0, minimum=0.0, maximum=1.0)
+    warmup_epochs: float = setting(1.0, minimum=0.0, maximum=1000.0)
+    weight_decay: float = setting(0.0001, minimum=0.0, maximum=1.0)
+    label_smoothing: float = setting(0.05, minimum=0.0, maximum=0.9)
+    patience: int = setting(12, minimum=1, maximum=10_000)
+    augment: bool = setting(True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,20 +131,20 @@ class PruneSection:
         options: of the method's own, each "key=value".
     """
 
-    method: str = _setting("")
-    ratio: float = _setting(0.0, minimum=0.0, maximum=0.99)
-    keep_params: float = _setting(0.0, minimum=0.0, maximum=0.999)
-    budget: str = _setting("")
-    accuracy_floor: float = _setting(0.0, minimum=0.0, maximum=1.0)
-    criterion: str = _setting("")
-    scope: str = _setting("local", choices=("local", "global", "isomorphic"))
-    ignore: tuple[str, ...] = _setting(())
-    round_to: int = _setting(4, minimum=1, maximum=1024)
-    min_channels: int = _setting(4, minimum=1, maximum=100_000)
-    max_ratio: float = _setting(0.9, minimum=0.0, maximum=0.99)
-    epochs: int = _setting(0, minimum=0, maximum=10_000)
-    learning_rate: float = _setting(0.001, minimum=1e-8, maximum=1.0)
-    options: tuple[str, ...] = _setting(())
+    method: str = setting("")
+    ratio: float = setting(0.0, minimum=0.0, maximum=0.99)
+    keep_params: float = setting(0.0, minimum=0.0, maximum=0.999)
+    budget: str = setting("")
+    accuracy_floor: float = setting(0.0, minimum=0.0, maximum=1.0)
+    criterion: str = setting("")
+    scope: str = setting("local", choices=("local", "global", "isomorphic"))
+    ignore: tuple[str, ...] = setting(())
+    round_to: int = setting(4, minimum=1, maximum=1024)
+    min_channels: int = setting(4, minimum=1, maximum=100_000)
+    max_ratio: float = setting(0.9, minimum=0.0, maximum=0.99)
+    epochs: int = setting(0, minimum=0, maximum=10_000)
+    learning_rate: float = setting(0.001, minimum=1e-8, maximum=1.0)
+    options: tuple[str, ...] = setting(())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,9 +157,9 @@ class QuantizeSection:
         max_drop: gate on the accuracy lost to int8, in percentage points; 100 is no gate.
     """
 
-    method: str = _setting("ptq", choices=("ptq",))
-    samples: int = _setting(200, minimum=1, maximum=100_000)
-    max_drop: float = _setting(100.0, minimum=0.0, maximum=100.0)
+    method: str = setting("ptq", choices=("ptq",))
+    samples: int = setting(200, minimum=1, maximum=100_000)
+    max_drop: float = setting(100.0, minimum=0.0, maximum=100.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,14 +177,14 @@ class DeploySection:
         keep_constant_channels: leave channels in that are the same whatever the input.
     """
 
-    board: str = _setting("mps2_an386")
-    engine: str = _setting("aot", choices=("aot",))
-    emulator: str = _setting("auto")
-    toolchain: str = _setting("auto", choices=("auto", "gcc", "zig"))
-    inputs: str = _setting(TEST_SPLIT)
-    samples: int = _setting(0, minimum=0, maximum=1_000_000)
-    warmup: int = _setting(1, minimum=0, maximum=1000)
-    keep_constant_channels: bool = _setting(False)
+    board: str = setting("mps2_an386")
+    engine: str = setting("aot", choices=("aot",))
+    emulator: str = setting("auto")
+    toolchain: str = setting("auto", choices=("auto", "gcc", "zig"))
+    inputs: str = setting(TEST_SPLIT)
+    samples: int = setting(0, minimum=0, maximum=1_000_000)
+    warmup: int = setting(1, minimum=0, maximum=1000)
+    keep_constant_channels: bool = setting(False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,82 +225,138 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> RunConfig:
     Raises:
         ConfigError: the file cannot be read, or a section, key or value is wrong.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path}: cannot be read ({error}). Start from examples/person.toml."
-        ) from error
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from error
-    sections: dict[str, dict[str, Any]] = {}
-    for name, table in tables.items():
-        _known(name, SECTIONS, f"{path}: unknown section [{name}]")
-        if not isinstance(table, dict):
-            raise ConfigError(f"{path}: [{name}] must be a section. Received: {name} = {table!r}")
-        sections[name] = _checked(name, table, str(path), path.resolve().parent)
-    for override in overrides:
-        name, key, value = _parse_override(override)
-        checked = _checked(name, {key: value}, f"--set {override}", Path.cwd())
-        sections.setdefault(name, {}).update(checked)
-    records = {name: SECTIONS[name](**values) for name, values in sections.items()}
-    config = RunConfig(**records)
+    tables = read_tables(path, "examples/person.toml")
+    config = RunConfig(**load_sections(tables, SECTIONS, path, overrides))
     _check_together(config, str(path))
     return config
 
 
-def _parse_override(text: str) -> tuple[str, str, Any]:
+def read_tables(path: Path, example: str) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Args:
+        path: the file.
+        example: one to start from, for the message.
+    Raises:
+        ConfigError: it cannot be read, or is no TOML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}). Start from {example}.") from error
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+
+
+def load_sections(
+    tables: Mapping[str, Any], known: Mapping[str, type], path: Path, overrides: Iterable[str]
+) -> dict[str, Any]:
+    """The records of the sections that tables and overrides give.
+
+    Args:
+        tables: of a file.
+        known: the record of each section; its fields are made by `setting`.
+        path: of the file; relative paths in it are relative to its folder.
+        overrides: see `load_config`.
+    Raises:
+        ConfigError: a section, key or value is wrong.
+    """
+    sections: dict[str, dict[str, Any]] = {}
+    for name, table in tables.items():
+        check_known(name, known, f"{path}: unknown section [{name}]")
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: [{name}] must be a section. Received: {name} = {table!r}")
+        sections[name] = checked_table(known[name], table, name, str(path), path.resolve().parent)
+    for override in overrides:
+        name, key, raw = parse_override(override, known)
+        value = _override_value(known[name], key, raw)
+        checked = checked_table(known[name], {key: value}, name, f"--set {override}", Path.cwd())
+        sections.setdefault(name, {}).update(checked)
+    return {name: known[name](**values) for name, values in sections.items()}
+
+
+def parse_override(text: str, known: Iterable[str]) -> tuple[str, str, str]:
+    """Section, key and value of "section.key=value".
+
+    Raises:
+        ConfigError: it has another form, or there is no such section.
+    """
     dotted, equals, raw = text.partition("=")
     section, dot, key = dotted.strip().partition(".")
     if not (equals and dot and section and key):
         raise ConfigError(f"--set takes section.key=value. Received: {text!r}")
-    _known(section, SECTIONS, f"--set {text}: unknown section {section!r}")
+    check_known(section, known, f"--set {text}: unknown section {section!r}")
+    return section, key, raw
+
+
+def _override_value(record: type, key: str, raw: str) -> Any:
     try:
         value = tomllib.loads(f"value = {raw}")["value"]
     except tomllib.TOMLDecodeError:
         value = raw
-    kind = {item.name: item.type for item in dataclasses.fields(SECTIONS[section])}.get(key)
+    kind = {item.name: item.type for item in dataclasses.fields(record)}.get(key)
     # On a command line quotes are the shell's: a name like 2024 is still a string.
-    return section, key, raw if kind == "str" and not isinstance(value, str) else value
+    return raw if kind == "str" and not isinstance(value, str) else value
 
 
-def _checked(section: str, table: Mapping[str, Any], place: str, base: Path) -> dict[str, Any]:
-    """The values of one section, checked; paths made absolute against `base`."""
-    fields = {item.name: item for item in dataclasses.fields(SECTIONS[section])}
+def checked_table(
+    record: type, table: Mapping[str, Any], section: str, place: str, base: Path
+) -> dict[str, Any]:
+    """The values of one section, checked; paths made absolute against `base`.
+
+    Args:
+        record: whose fields are the section's keys.
+        table: key and value.
+        section: its name, for messages.
+        place: the file or option, for messages.
+        base: a folder.
+    Raises:
+        ConfigError: an unknown key, or a value of another type or out of range.
+    """
+    fields = {item.name: item for item in dataclasses.fields(record)}
     result = {}
     for key, value in table.items():
-        _known(key, fields, f"{place}: unknown key {section}.{key}")
+        check_known(key, fields, f"{place}: unknown key {section}.{key}")
         item = fields[key]
         result[key] = _checked_value(value, item, f"{place}: {section}.{key}")
-        if item.metadata["path"] and value and value.split(":")[0] != SYNTHETIC:
-            result[key] = str((base / Path(value).expanduser()).resolve())
+        if item.metadata["path"]:
+            result[key] = _absolute(result[key], base)
     return result
+
+
+def _absolute(value: Any, base: Path) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_absolute(text, base) for text in value)
+    if not value or value.split(":")[0] == SYNTHETIC:
+        return value
+    return str((base / Path(value).expanduser()).resolve())
 
 
 def _checked_value(value: Any, item: dataclasses.Field[Any], place: str) -> Any:
     value = _typed(value, str(item.type), place)
     choices = item.metadata["choices"]
-    if choices is not None and value not in choices:
-        raise ConfigError(f"{place} must be one of {', '.join(choices)}. Received: {value!r}")
+    values = value if isinstance(value, tuple) else (value,)
+    for one in values if choices is not None else ():
+        if one not in choices:
+            close = difflib.get_close_matches(str(one), choices, n=1)
+            hint = f". Did you mean {close[0]!r}?" if close else ""
+            raise ConfigError(
+                f"{place} must be one of {', '.join(choices)}. Received: {one!r}{hint}"
+            )
     low, high = item.metadata["minimum"], item.metadata["maximum"]
-    numbers = value if isinstance(value, tuple) else (value,)
-    if low is not None and not all(low <= number <= high for number in numbers):
+    if low is not None and not all(low <= number <= high for number in values):
         raise ConfigError(f"{place} must be between {low} and {high}. Received: {value!r}")
     return value
 
 
 def _typed(value: Any, kind: str, place: str) -> Any:
     """The value as its field's type; only whole numbers become floats."""
-    if kind == "tuple[int, ...]":
-        if isinstance(value, list):
-            return tuple(_typed(number, "int", place) for number in value)
-        return (_typed(value, "int", place),)
-    if kind == "tuple[str, ...]":
-        if isinstance(value, list):
-            return tuple(_typed(text, "str", place) for text in value)
-        return (_typed(value, "str", place),)
+    if kind.startswith("tuple["):
+        item = kind.removeprefix("tuple[").removesuffix(", ...]")
+        values = value if isinstance(value, list) else [value]
+        return tuple(_typed(one, item, place) for one in values)
     if kind == "float" and type(value) is int:
         return float(value)
     types = {
@@ -315,7 +371,8 @@ def _typed(value: Any, kind: str, place: str) -> Any:
     return value
 
 
-def _known(name: str, names: Iterable[str], problem: str) -> None:
+def check_known(name: str, names: Iterable[str], problem: str) -> None:
+    """Raise ConfigError, with `problem` and a suggestion, where `name` is none of `names`."""
     names = list(names)
     if name not in names:
         raise ConfigError(f"{problem}. {suggestion(name, names)}")

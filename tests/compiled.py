@@ -100,7 +100,8 @@ class HostCompiler:
         """The same for a plan of one's own."""
         if not self.can_sanitize():
             pytest.skip(f"{self._command[-1]} has no -fsanitize=address,undefined")
-        (model,) = self.sanitize_plans([plan], self._folder / f"sanitized_{next(self._numbers)}")
+        folder = self._folder / f"sanitized_{next(self._numbers)}"
+        (model,) = self.sanitize_plans([plan], folder)
         return model
 
     def sanitize_plans(self, plans: Sequence[DeployPlan], folder: Path) -> list[SanitizedModel]:

@@ -64,7 +64,7 @@ def streamed(graph: Graph, target: KernelTarget, *, rows: int, spare: int) -> De
                 tensors=() if index is None else (index,),
                 offset_bytes=offset,
                 size_bytes=size,
-                extents=(Extent(step=-1, first_byte=0, end_byte=size),),
+                extents=(Extent(-1, 0, size),),
                 ring=None if index is None else extra,
                 scratch_of=extra if index is None else None,
             )

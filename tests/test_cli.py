@@ -40,9 +40,11 @@ def test_help_lists_the_verbs_and_exit_statuses(capsys: pytest.CaptureFixture[st
 
 def test_help_is_instant_because_nothing_heavy_is_imported() -> None:
     heavy = ("numpy", "tensorflow", "keras", "ai_edge_litert", "jinja2", "rich", "unicorn")
+    heavy += ("optuna", "sqlalchemy", "matplotlib")
     script = (
         "import sys\nfrom pipeline import cli\n"
         "try: cli.main(['deploy', '--help'])\nexcept SystemExit: pass\n"
+        "try: cli.main(['study', '--help'])\nexcept SystemExit: pass\n"
         f"sys.exit(' '.join(name for name in {heavy} if name in sys.modules) or 0)"
     )
     result = subprocess.run(
@@ -76,6 +78,7 @@ USAGE = {
         ["deploy", "m.tflite", "--outputs", "none/y.npz"],
         "none/y.npz: its folder does not exist",
     ),
+    "no study": (["study", "none.toml"], "Start from examples/study.toml"),
     "no run": (["report", "tests"], "tests: expected the folder of a finished run"),
 }
 

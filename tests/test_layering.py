@@ -37,6 +37,7 @@ LEVELS = {
     "measure": 2,
     "report": 2,
     "stages": 3,
+    "study": 3,
     "cli": 3,
 }
 
@@ -54,6 +55,9 @@ HOMES = {
     "unicorn": {"device"},
     "capstone": {"device"},
     "jinja2": {"codegen"},
+    "optuna": {"study"},
+    "sqlalchemy": {"study"},
+    "matplotlib": {"report"},
     "subprocess": {"build", "device"},
     "platformio": {"build"},
     "ziglang": {"build"},

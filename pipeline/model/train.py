@@ -253,6 +253,8 @@ class _Trainer:
         return len(history) - best_epoch >= self._options.patience
 
     def _run_epoch(self, epoch: int, on_progress: Callable[[int, int], None] | None) -> float:
+        import tensorflow as tf
+
         options = self._options
         order = np.random.default_rng([options.seed, epoch]).permutation(len(self._x))
         losses = []
@@ -262,10 +264,10 @@ class _Trainer:
             self._optimizer.learning_rate.assign(self._rate(done))
             losses.append(
                 self._step_function(
-                    to_model_input(self._x[chosen], self._scaling),
-                    self._y[chosen],
-                    np.array([options.seed, done], np.int32),
-                    np.float32(self._decay(done)),
+                    tf.constant(to_model_input(self._x[chosen], self._scaling)),
+                    tf.constant(self._y[chosen], tf.int64),
+                    tf.constant([options.seed, done], tf.int32),
+                    tf.constant(self._decay(done), tf.float32),
                 )
             )
             if on_progress is not None:
@@ -312,7 +314,15 @@ class _Trainer:
                 average.assign(average * decay + current * (1 - decay))
             return loss
 
-        return tf.function(step, reduce_retracing=True, autograph=False)  # type: ignore[no-any-return]
+        # A plain tf.function would trace this twice, and again for a smaller last batch: more
+        # work than several epochs of a few hundred pictures.
+        function = tf.function(step, autograph=False)
+        return function.get_concrete_function(  # type: ignore[no-any-return]
+            tf.TensorSpec([None, *self._x.shape[1:]], tf.float32),
+            tf.TensorSpec([None], tf.int64),
+            tf.TensorSpec([2], tf.int32),
+            tf.TensorSpec([], tf.float32),
+        )
 
     def _compile_predict(self) -> Callable[..., Any]:
         import tensorflow as tf
@@ -320,13 +330,18 @@ class _Trainer:
         def predict(x: Any) -> Any:
             return self._average(tf.ensure_shape(x, [None, *self._x.shape[1:]]), training=False)
 
-        return tf.function(predict, reduce_retracing=True, autograph=False)  # type: ignore[no-any-return]
+        function = tf.function(predict, autograph=False)
+        return function.get_concrete_function(  # type: ignore[no-any-return]
+            tf.TensorSpec([None, *self._x.shape[1:]], tf.float32)
+        )
 
     def _evaluate(self, epoch: int, loss: float, history: list[EpochReport]) -> EpochReport:
+        import tensorflow as tf
+
         outputs = np.concatenate(
             [
                 self._predict_function(
-                    to_model_input(self._val_x[start : start + 256], self._scaling)
+                    tf.constant(to_model_input(self._val_x[start : start + 256], self._scaling))
                 ).numpy()
                 for start in range(0, len(self._val_x), 256)
             ]

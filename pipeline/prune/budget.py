@@ -1,19 +1,28 @@
-"""Prune to budgets: RAM, flash, MACs, parameters and accuracy."""
+"""Prune to budgets: RAM, arena, flash, MACs, parameters and accuracy."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from pipeline.errors import ConfigError, DoesNotFitError
 from pipeline.prune.criteria.base import Criterion
 from pipeline.prune.facts import model_facts
-from pipeline.prune.fit import RESOURCES, Problem, make_problem, plan_of, search
+from pipeline.prune.fit import (
+    RESOURCES,
+    Problem,
+    RealCosts,
+    Weighing,
+    first_limits,
+    make_problem,
+    plan_of,
+    search,
+    widths,
+)
 from pipeline.prune.proof import prove
+from pipeline.prune.recalibrate import mean_loss, recalibrate
 from pipeline.prune.records import Cost, Evaluate, FineTune, MethodResult, PrunePlan, Step
 from pipeline.prune.select import Limits
 from pipeline.prune.surgery import materialise
@@ -22,9 +31,6 @@ if TYPE_CHECKING:
     import keras
 
     from pipeline.records import InputSet
-
-# How groups are weighed against each other, see `search`: alike, and by their channels.
-_SPREADS = (0.0, 1.0)
 
 # What may stand behind a number.
 _FACTORS = {"": 1, "k": 1000, "K": 1000, "M": 10**6, "G": 10**9, "KiB": 1024, "MiB": 1024**2}
@@ -106,15 +112,17 @@ def prune_to_budget(
 ) -> MethodResult:
     """Remove channels until a model costs no more than a budget.
 
-    Where `evaluate` and `fine_tune` are given, two ways to spread the loss over the groups are
-    tried, fine-tuned and evaluated, and the more accurate model is taken.
+    With data, several ways to spread the loss over the groups are fitted to the budget; each
+    model gets the batch statistics that it really has, and the one with the least loss on the
+    data is taken. Only that one is fine-tuned. Source: Li et al. 2020, EagleEye,
+    https://arxiv.org/abs/2007.02491.
 
     Args:
         model: Functional or Sequential, channels last, of fixed sizes; not changed.
         budget: what it may cost.
         cost: what a model really costs; has an entry for each limit of the budget, see RESOURCES.
-        criterion, reduction, batch_norm, limits, ignore, data, seed, tolerance: as of
-            `prune_once`.
+        criterion, reduction, batch_norm, limits, ignore, seed, tolerance: as of `prune_once`.
+        data: labelled samples to choose by; None to follow the criterion alone.
         epochs: of fine-tuning.
         fine_tune, evaluate: None for neither.
         log: told of each candidate.
@@ -137,25 +145,52 @@ def prune_to_budget(
         data=data,
         seed=seed,
     )
-    log(f"{len(problem.groups)} groups, {len(problem.scored.grouping.locks)} locks")
-    tunes = fine_tune is not None and epochs > 0
-    candidates = {
-        tuple(search(problem, budget.limits, cost, spread, log).tolist()): spread
-        for spread in (_SPREADS if evaluate is not None and tunes else _SPREADS[:1])
-    }
-    results = []
-    for keep in candidates:
-        plan = plan_of(problem, np.array(keep, np.int64))
+    log(f"{len(problem.groups)} groups, {len(problem.grouping.locks)} locks")
+    real = RealCosts(problem, budget.limits, cost, log)
+    allowed = first_limits(real)
+    keep, weighing, notes = problem.whole, problem.weighings[0], list[str]()
+    if allowed is not None:
+        if data is not None:
+            weighing, note = _chosen(problem, allowed, data, log)
+            notes.append(note)
+        keep = search(real, weighing, widths(problem, weighing, allowed))
+    plan = plan_of(problem, weighing, keep)
+    pruned = materialise(problem.trace, plan)
+    difference = prove(problem.trace, plan, pruned, tolerance=tolerance)
+    log(f"proved: largest difference {difference:g}")
+    if data is not None and plan.dropped_units().size:
+        recalibrate(pruned, data)
+    if fine_tune is not None and epochs:
+        pruned = fine_tune(pruned, epochs)
+    metrics = evaluate(pruned) if evaluate is not None else {}
+    result = replace(_result(model, problem, plan, pruned, metrics, difference), notes=tuple(notes))
+    _check_accuracy(budget, result)
+    return result
+
+
+def _chosen(
+    problem: Problem,
+    allowed: Mapping[str, float],
+    data: InputSet,
+    log: Callable[[str], None],
+) -> tuple[Weighing, str]:
+    """The weighing whose model loses least once its batch statistics are its own, and a note."""
+    losses: dict[tuple[tuple[int, ...], ...], float] = {}
+    best = problem.weighings[0]
+    for weighing in problem.weighings:
+        plan = plan_of(problem, weighing, widths(problem, weighing, allowed))
+        if plan.keep in losses:
+            continue
         pruned = materialise(problem.trace, plan)
-        difference = prove(problem.trace, plan, pruned, tolerance=tolerance)
-        log(f"proved: largest difference {difference:g}")
-        if fine_tune is not None and tunes:
-            pruned = fine_tune(pruned, epochs)
-        metrics = evaluate(pruned) if evaluate is not None else {}
-        results.append(_result(model, problem, plan, pruned, metrics, difference))
-    best = max(results, key=lambda result: result.after.accuracy or 0.0)
-    _check_accuracy(budget, best)
-    return best
+        recalibrate(pruned, data)
+        losses[plan.keep] = mean_loss(pruned, data)
+        log(f"{weighing.name}: loss {losses[plan.keep]:.3f} before fine-tuning")
+        if losses[plan.keep] <= min(losses.values()):
+            best = weighing
+    return best, (
+        f"Channels are weighed by {best.name}: of {len(losses)} models within the budget its loss "
+        f"on training samples is the least, {min(losses.values()):.3f} before fine-tuning."
+    )
 
 
 def _result(
@@ -182,7 +217,7 @@ def _result(
         plan=plan,
         before=model_facts(model),
         after=facts,
-        locked=problem.scored.grouping.locks,
+        locked=problem.grouping.locks,
         max_abs_difference=difference,
         seed=problem.seed,
     )

@@ -1,13 +1,19 @@
-"""Find the widths that fit a budget with the most importance kept.
+"""Find the widths that fit a budget at the least loss.
 
-Retained importance of a group is the share of its channels' importance that stays. Groups
-follow each other, so shares multiply: the search maximises the sum of their logarithms. It goes
-down from the whole model, each time in the group that brings the violated budgets nearest per
-importance lost, and then gives back what was not needed. For RAM, that is where the peak is:
-a channel of the stem counts while the stem's tensors set the peak, and for nothing afterwards.
+The search goes down from the whole model, each time in the group that brings the violated budgets
+nearest per loss, and then gives back what was not needed. For RAM, that is where the peak is: a
+channel of the stem counts while the stem's tensors set the peak, and for nothing afterwards.
 
-Estimates steer it; what a candidate really costs (converted, planned) corrects them until the
-real figures hold.
+What losing channels counts for is a weighing. There is no best one for all models and budgets:
+
+- shares: groups follow each other, so the shares of importance that they retain multiply; the sum
+  of the logarithms is maximized, with groups alike or by their channels.
+- sums: Taylor's importance is an estimate of what the loss of the network rises by, so what is
+  removed adds up, over the whole network; as it is, or with a norm of 1 in each group.
+- even: the same share of every group goes.
+
+Estimates steer the search; what a candidate really costs (converted, planned) corrects them until
+the real figures hold.
 """
 
 from __future__ import annotations
@@ -20,9 +26,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DoesNotFitError
-from pipeline.prune.criteria.base import Criterion, Scored, Scoring, importance
+from pipeline.prune.criteria.base import NORMALIZATIONS, Criterion, Scoring, importance
 from pipeline.prune.criteria.table import criterion_named
-from pipeline.prune.groups import find_groups
+from pipeline.prune.criteria.taylor import taylor
+from pipeline.prune.groups import Grouping, find_groups
 from pipeline.prune.records import ChannelGroup, Cost, FloatArray, PrunePlan
 from pipeline.prune.select import Limits, select
 from pipeline.prune.surgery import materialise
@@ -39,6 +46,7 @@ Counts = npt.NDArray[np.int64]
 # Name in a budget: (what a Cost calls it, unit for people).
 RESOURCES = {
     "ram": ("ram_bytes", "B"),
+    "arena": ("arena_bytes", "B"),
     "flash": ("flash_bytes", "B"),
     "macs": ("macs", "MACs"),
     "params": ("params", "parameters"),
@@ -51,13 +59,34 @@ _ROUNDS = 6
 # Candidates nearer to all budgets than this are as good as it gets.
 _CLOSE = 0.02
 
+Losses = tuple[FloatArray, ...]
+"""For each group what keeping n channels loses, float64 [channels + 1]; inf for none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighing:
+    """What losing channels counts for.
+
+    Attributes:
+        name: for people.
+        importance: of each group, float64 [channels]: which channels stay.
+        losses: in how many of them.
+        even: go down by the same share in every group instead of where it costs least.
+    """
+
+    name: str
+    importance: tuple[FloatArray, ...]
+    losses: Losses
+    even: bool = False
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """A model whose channels are scored, and how its costs follow from widths.
 
     Attributes:
-        trace, scored: of the model.
+        trace, grouping: of the model.
+        weighings: at least one; the first is by the criterion alone.
         estimate: costs by width.
         lowest: the fewest channels of each group that limits allow, int64 [groups].
         units: of which widths are multiples wherever anything is removed, int64 [groups].
@@ -65,7 +94,8 @@ class Problem:
     """
 
     trace: Trace
-    scored: Scored
+    grouping: Grouping
+    weighings: tuple[Weighing, ...]
     estimate: WidthCosts
     lowest: Counts
     units: Counts
@@ -74,7 +104,7 @@ class Problem:
     @property
     def groups(self) -> tuple[ChannelGroup, ...]:
         """Whose widths are looked for."""
-        return self.scored.grouping.groups
+        return self.grouping.groups
 
     @property
     def whole(self) -> Counts:
@@ -95,6 +125,8 @@ def make_problem(
 ) -> Problem:
     """Trace and score a model; the arguments are those of `prune_once`.
 
+    With data, Taylor's importance gives further weighings, whatever the criterion.
+
     Raises:
         ConfigError: an option that makes no sense.
         UnsupportedModelError: a model that cannot be followed, or of open sizes.
@@ -104,13 +136,20 @@ def make_problem(
         criterion = criterion_named(criterion)
     trace = trace_model(model)
     scoring = Scoring(trace=trace, data=data, seed=seed, batch_norm=batch_norm)
-    grouping = find_groups(trace, ignore)
-    scored = importance(criterion, scoring, grouping, reduction=reduction)
+    scored = importance(criterion, scoring, find_groups(trace, ignore), reduction=reduction)
     groups = scored.grouping.groups
+    weighings = [_by_shares(criterion.name, scored.importance, 0.0)]
+    if data is not None:
+        weighings.append(_by_shares(criterion.name, scored.importance, 1.0))
+        by_loss = importance(taylor(), scoring, scored.grouping)
+        # Groups that Taylor cannot score are left to the criterion.
+        if len(by_loss.importance) == len(groups):
+            weighings += _by_taylor(by_loss.importance)
     narrowest = select(groups, scored.importance, 1 - 1e-9, limits=limits, seed=seed)
     return Problem(
         trace=trace,
-        scored=scored,
+        grouping=scored.grouping,
+        weighings=tuple(weighings),
         estimate=WidthCosts(trace, groups),
         lowest=np.array([len(keep) for keep in narrowest.keep], np.int64),
         units=np.array(
@@ -120,63 +159,135 @@ def make_problem(
     )
 
 
-def plan_of(problem: Problem, keep: Counts) -> PrunePlan:
+def _by_shares(name: str, scores: tuple[FloatArray, ...], spread: float) -> Weighing:
+    """Minus the logarithm of the retained share, times channels ** spread."""
+    losses = []
+    for one in scores:
+        kept = _kept(one)
+        shares = kept / kept[-1] if kept[-1] > 0 else np.arange(len(kept)) / (len(kept) - 1)
+        with np.errstate(divide="ignore"):
+            losses.append(-np.log(shares) * len(one) ** spread)
+    return Weighing(
+        name=f"{name}, shares{' by width' if spread else ''}",
+        importance=scores,
+        losses=tuple(losses),
+    )
+
+
+def _by_taylor(scores: tuple[FloatArray, ...]) -> tuple[Weighing, ...]:
+    """Weighings by an importance that adds up over the network."""
+    normed = tuple(NORMALIZATIONS["l2"](one) for one in scores)
+    return (
+        _by_shares("taylor", scores, 0.0),
+        _by_shares("taylor", scores, 1.0),
+        Weighing(name="taylor, sums", importance=scores, losses=_removed(scores)),
+        Weighing(name="taylor, normed sums", importance=normed, losses=_removed(normed)),
+        Weighing(name="taylor, even", importance=scores, losses=_removed(scores), even=True),
+    )
+
+
+def _kept(scores: FloatArray) -> FloatArray:
+    """Importance of the n best channels, float64 [channels + 1]; none counts below 0."""
+    shifted = np.sort(scores - min(0.0, float(scores.min())))[::-1]
+    return np.concatenate([[0.0], np.cumsum(shifted)])
+
+
+def _removed(scores: tuple[FloatArray, ...]) -> Losses:
+    """Importance of all but the n best channels."""
+    totals = [_kept(one) for one in scores]
+    return tuple(np.concatenate([[np.inf], kept[-1] - kept[1:]]) for kept in totals)
+
+
+def plan_of(problem: Problem, weighing: Weighing, keep: Counts) -> PrunePlan:
     """The most important channels of each group; of equals, the lower index."""
-    scores = problem.scored.importance
-    orders = [np.argsort(-score, kind="stable") for score in scores]
+    orders = [np.argsort(-score, kind="stable") for score in weighing.importance]
     return PrunePlan(
         groups=problem.groups,
         keep=tuple(
             tuple(sorted(order[:count].tolist()))
             for order, count in zip(orders, keep.tolist(), strict=True)
         ),
-        importance=scores,
+        importance=weighing.importance,
         seed=problem.seed,
     )
 
 
-def search(
-    problem: Problem,
-    limits: Mapping[str, int],
-    cost: Cost,
-    spread: float,
-    log: Callable[[str], None],
-) -> Counts:
-    """Channels to keep of each group, int64 [groups], so that real costs are within limits.
+@dataclass(frozen=True, slots=True)
+class RealCosts:
+    """What candidates really cost, by the names of a budget.
 
-    Args:
+    Attributes:
         problem: the model.
         limits: by name of RESOURCES.
         cost: what a model really costs.
-        spread: 0 weighs the importance of all groups alike, 1 by their channels.
         log: told of each candidate.
+    """
+
+    problem: Problem
+    limits: Mapping[str, int]
+    cost: Cost
+    log: Callable[[str], None]
+
+    def __call__(self, keep: Counts) -> dict[str, int]:
+        """Of a candidate; costs depend on widths alone, not on which channels stay."""
+        plan = plan_of(self.problem, self.problem.weighings[0], keep)
+        costs = self.cost(materialise(self.problem.trace, plan))
+        found = {name: costs[RESOURCES[name][0]] for name in self.limits}
+        self.log("candidate: " + ", ".join(f"{name} {value:,}" for name, value in found.items()))
+        return found
+
+    def fit(self, costs: Mapping[str, int]) -> bool:
+        """Whether these are within the limits."""
+        return all(costs[name] <= limit for name, limit in self.limits.items())
+
+    def allowed(self, keep: Counts, costs: Mapping[str, int]) -> dict[str, float]:
+        """Limits on estimates, corrected by what these leave out of the costs of a candidate.
+
+        That changes slowly with width.
+        """
+        estimated = _scalars(self.problem.estimate(keep[None]))
+        return {
+            name: limit - (costs[name] - float(estimated[name][0]))
+            for name, limit in self.limits.items()
+        }
+
+
+def first_limits(real: RealCosts) -> dict[str, float] | None:
+    """Limits on estimates to begin with; None where the whole model fits.
+
     Raises:
         DoesNotFitError: even the narrowest model is above a limit: which, and by how much.
     """
+    problem = real.problem
+    _check_possible(problem, real.limits, real(problem.lowest))
+    whole = real(problem.whole)
+    return None if real.fit(whole) else real.allowed(problem.whole, whole)
 
-    def real(keep: Counts) -> dict[str, int]:
-        costs = cost(materialise(problem.trace, plan_of(problem, keep)))
-        found = {name: costs[RESOURCES[name][0]] for name in limits}
-        log("candidate: " + ", ".join(f"{name} {value:,}" for name, value in found.items()))
-        return found
 
-    _check_possible(problem, limits, real(problem.lowest))
-    keep, fitting = problem.whole, problem.lowest
+def widths(problem: Problem, weighing: Weighing, allowed: Mapping[str, float]) -> Counts:
+    """Channels to keep of each group by estimates, int64 [groups]; the fewest where none fit."""
+    keep = _descend(problem, weighing, allowed)
+    return problem.lowest if keep is None else keep
+
+
+def search(real: RealCosts, weighing: Weighing, start: Counts) -> Counts:
+    """Channels to keep of each group, int64 [groups], so that real costs are within limits.
+
+    Args:
+        real: costs, of a budget that the narrowest model fits.
+        weighing: to search by.
+        start: widths to begin with.
+    """
+    problem, keep, fitting = real.problem, start, real.problem.lowest
     for _ in range(_ROUNDS):
         costs = real(keep)
-        fits = all(costs[name] <= limit for name, limit in limits.items())
-        if fits and _kept(problem, keep, spread) >= _kept(problem, fitting, spread):
+        fits = real.fit(costs)
+        if fits and _loss(weighing, keep) <= _loss(weighing, fitting):
             fitting = keep
         if fits and (keep == problem.whole).all():
             break
-        estimated = _scalars(problem.estimate(keep[None]))
-        # Real costs are estimates plus what these leave out: that changes slowly with width.
-        allowed = {
-            name: limit - (costs[name] - float(estimated[name][0]))
-            for name, limit in limits.items()
-        }
-        close = any(costs[name] > (1 - _CLOSE) * limit for name, limit in limits.items())
-        following = _descend(problem, allowed, spread)
+        close = any(costs[name] > (1 - _CLOSE) * limit for name, limit in real.limits.items())
+        following = _descend(problem, weighing, real.allowed(keep, costs))
         if (fits and close) or following is None or (following == keep).all():
             break
         keep = following
@@ -199,12 +310,13 @@ def _check_possible(problem: Problem, limits: Mapping[str, int], least: Mapping[
 
 
 def _scalars(estimate: Estimate) -> dict[str, FloatArray]:
-    """Estimates under the budgets' names; of the RAM the peak."""
+    """Estimates under the budgets' names; of RAM and arena the peak."""
     return {
         "params": estimate.params,
         "macs": estimate.macs,
         "flash": estimate.weights_bytes,
         "ram": estimate.peak_bytes,
+        "arena": estimate.peak_bytes,
     }
 
 
@@ -212,40 +324,25 @@ def _violation(estimate: Estimate, allowed: Mapping[str, float]) -> FloatArray:
     """By how much candidates are above what is allowed; 0 where they fit."""
     total = np.zeros(len(estimate.params))
     for name, limit in allowed.items():
-        # Of RAM every moment above the limit counts: lowering one of two equal peaks helps.
-        values = estimate.live_bytes if name == "ram" else _scalars(estimate)[name][:, None]
+        # Of memory every moment above the limit counts: lowering one of two equal peaks helps.
+        peaks = name in ("ram", "arena")
+        values = estimate.live_bytes if peaks else _scalars(estimate)[name][:, None]
         over = np.maximum(values / max(limit, 1.0) - 1, 0)
         total += over.sum(axis=1)
     return total
 
 
-def _losses(problem: Problem, spread: float) -> list[FloatArray]:
-    """For each group what keeping n channels loses, float64 [channels + 1]; inf for none.
-
-    The logarithm of the retained share, times channels ** spread: 0 lets groups count alike,
-    1 lets them count by their channels.
-    """
-    losses = []
-    for scores in problem.scored.importance:
-        shifted = np.sort(scores - min(0.0, float(scores.min())))[::-1]
-        total = shifted.sum()
-        shares = np.cumsum(shifted) / total if total > 0 else np.arange(1, len(scores) + 1)
-        shares = shares / shares[-1]
-        with np.errstate(divide="ignore"):
-            loss = -np.log(np.concatenate([[0.0], shares])) * len(scores) ** spread
-        losses.append(loss)
-    return losses
+def _loss(weighing: Weighing, keep: Counts) -> float:
+    """Of all groups together."""
+    return float(sum(loss[count] for loss, count in zip(weighing.losses, keep, strict=True)))
 
 
-def _kept(problem: Problem, keep: Counts, spread: float) -> float:
-    """Minus the loss of all groups."""
-    losses = _losses(problem, spread)
-    return -float(sum(loss[count] for loss, count in zip(losses, keep, strict=True)))
-
-
-def _descend(problem: Problem, allowed: Mapping[str, float], spread: float) -> Counts | None:
+def _descend(problem: Problem, weighing: Weighing, allowed: Mapping[str, float]) -> Counts | None:
     """Go down until estimates fit, then give back; None where they never fit."""
-    losses = _losses(problem, spread)
+    if weighing.even:
+        start = _even(problem, allowed)
+        return None if start is None else _give_back(problem, start, allowed, weighing.losses)
+    losses = weighing.losses
     strides = np.maximum(problem.units, (problem.whole * _STRIDE).astype(np.int64))
     strides -= strides % problem.units
     keep = problem.whole.copy()
@@ -267,6 +364,16 @@ def _descend(problem: Problem, allowed: Mapping[str, float], spread: float) -> C
     return _give_back(problem, keep, allowed, losses)
 
 
+def _even(problem: Problem, allowed: Mapping[str, float]) -> Counts | None:
+    """The widest model of which the same share of every group is gone; None where none fits."""
+    shares = np.linspace(1, 0, 257)[:, None]
+    keeps = (problem.whole * shares + 1e-9).astype(np.int64)
+    keeps -= np.where(keeps < problem.whole, keeps % problem.units, 0)
+    keeps = np.maximum(keeps, problem.lowest)
+    fits = np.flatnonzero(_violation(problem.estimate(keeps), allowed) <= 0)
+    return keeps[fits[0]] if len(fits) else None
+
+
 def _lower(problem: Problem, keep: Counts, strides: Counts) -> Counts:
     """The next smaller widths that limits allow, or the same ones."""
     lower = keep - strides
@@ -275,7 +382,7 @@ def _lower(problem: Problem, keep: Counts, strides: Counts) -> Counts:
 
 
 def _give_back(
-    problem: Problem, keep: Counts, allowed: Mapping[str, float], losses: list[FloatArray]
+    problem: Problem, keep: Counts, allowed: Mapping[str, float], losses: Losses
 ) -> Counts:
     """Widen groups again, where it helps most first, as long as everything fits."""
     keep = keep.copy()

@@ -124,10 +124,10 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
             f"{board['name']} has",
             f"RAM {_bytes(board['ram_bytes'])}, flash {_bytes(board['flash_bytes'])}",
         )
+    facts.add_row("steps", f"{len(report['steps']):,} of {len(report['layers'])} layers")
     channels = report["constant_channels"]
     _channels_row(facts, channels)
     removed = [channels_table(channels)] if channels and channels["removed"] else []
-    facts.add_row("steps", f"{len(report['steps']):,} of {len(report['layers'])} layers")
     layers = make_table("#", "<layer", "<kind", "<output", "MACs", "steps", "live bytes")
     for index, layer in enumerate(report["layers"]):
         layers.add_row(

@@ -54,11 +54,16 @@ class DeployedCost:
         board: where it goes.
         toolchain: "auto", "gcc" or "zig".
         reporter: told of builds.
+        measures: build and run one firmware for what it adds to RAM and flash; without, these
+            two are not among the costs.
     """
 
-    def __init__(self, board: Board, reporter: Reporter, *, toolchain: str = "auto") -> None:
+    def __init__(
+        self, board: Board, reporter: Reporter, *, toolchain: str = "auto", measures: bool = True
+    ) -> None:
         self._board, self._reporter, self._toolchain = board, reporter, toolchain
         self._known: dict[tuple[tuple[int, ...], ...], dict[str, int]] = {}
+        self._measures = measures
         self.overhead: Overhead | None = None
 
     def __call__(self, model: KerasModel) -> Mapping[str, int]:
@@ -79,17 +84,19 @@ class DeployedCost:
             path.write_bytes(convert_stand_in(model))
             # Which channels are constant depends on weights, and these are none of the model's.
             plan = plan_model(path, self._board, keep_constant_channels=True)
-            if self.overhead is None:
+            if self._measures and self.overhead is None:
                 self.overhead = self._measure(path, plan)
-        self._known[shapes] = {
+        found = {
             "params": sum(int(np.prod(shape)) for shape in shapes),
             "macs": plan.macs,
             "arena_bytes": plan.arena_bytes,
             "weights_bytes": plan.weights_bytes,
-            "flash_bytes": plan.weights_bytes + self.overhead.flash_bytes,
-            "ram_bytes": plan.arena_bytes + self.overhead.ram_bytes,
         }
-        return self._known[shapes]
+        if self.overhead is not None:
+            found["flash_bytes"] = plan.weights_bytes + self.overhead.flash_bytes
+            found["ram_bytes"] = plan.arena_bytes + self.overhead.ram_bytes
+        self._known[shapes] = found
+        return found
 
     def verify(self, model: KerasModel) -> dict[str, Any]:
         """Build and run a model: the RAM and flash it really takes, as `espalier deploy` counts.

@@ -15,6 +15,15 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _CODE = {
     "train": ("data", "model", "samples.py"),
     "prune": ("data", "model", "prune", "quantize", "ops", "plan", "samples.py", "stages"),
+    "trial": (
+        *("data", "model", "prune", "quantize", "ops", "plan", "samples.py"),
+        *("stages/costs.py", "stages/prune_methods.py", "stages/prune_table.py"),
+        *("stages/pruning.py", "stages/tuning.py", "study/space.py", "study/trial.py"),
+    ),
+    "costs": (
+        *("model", "ops", "plan", "quantize", "reference.py", "samples.py"),
+        *("codegen", "fixed_point.py", "stages/costs.py", "study/trial.py"),
+    ),
     "quantize": ("data", "model", "quantize", "reference.py", "samples.py"),
     "plan": ("ops", "plan", "report", "fixed_point.py"),
     "generate": ("ops", "plan", "codegen", "fixed_point.py"),
@@ -28,6 +37,8 @@ _CODE_SUFFIXES = (".py", ".jinja", ".c")
 _TOOLS = {
     "train": ("tensorflow", "keras", "numpy", "pillow"),
     "prune": ("tensorflow", "keras", "numpy", "pillow", "tflite"),
+    "trial": ("tensorflow", "keras", "numpy", "pillow", "tflite"),
+    "costs": ("tensorflow", "keras", "numpy", "ai-edge-litert", "tflite"),
     "quantize": ("tensorflow", "keras", "numpy", "pillow", "ai-edge-litert"),
     "plan": ("tflite", "numpy"),
     "generate": ("jinja2", "numpy"),
@@ -43,7 +54,7 @@ def stage_key(
     """Everything that a stage's outputs depend on, besides the named inputs from its code."""
     parts = {name: hash_tree(_PACKAGE / name, suffixes=_CODE_SUFFIXES) for name in _CODE[stage]}
     parts["records.py"] = hash_file(_PACKAGE / "records.py")
-    if stage == "build":
+    if stage in ("build", "costs"):
         parts["firmware"] = hash_tree(firmware_path())
         parts["boards"] = hash_tree(boards_path())
     return StageKey(

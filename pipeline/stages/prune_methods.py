@@ -36,6 +36,7 @@ class PruneSettings:
         scope, reduction, normalization, batch_norm, limits, ignore, seed: see `prune_once`.
         epochs: of fine-tuning, after each step where the method has several.
         learning_rate: of fine-tuning, the highest.
+        batch: samples a step of fine-tuning.
         options: the method's own, each "key=value"; see METHODS.
     """
 
@@ -53,6 +54,7 @@ class PruneSettings:
     ignore: tuple[str, ...] = ()
     epochs: int = 0
     learning_rate: float = 1e-3
+    batch: int = 32
     options: tuple[str, ...] = ()
     seed: int = 0
 

@@ -119,8 +119,12 @@ def prune_model(
         result = run_method(job)
     before = job.evaluate(model) if job.evaluate is not None else {}
     after = job.evaluate(result.model) if job.evaluate is not None else {}
-    report = prune_report(result, job, before, after)
-    return Pruned(model=result.model, report={**report, "deployed": deployed})
+    report = {
+        **prune_report(result, job, before, after),
+        "trained_epochs": 0 if learning is None else learning.trained_epochs,
+        "deployed": deployed,
+    }
+    return Pruned(model=result.model, report=report)
 
 
 def prune_report(
@@ -217,9 +221,13 @@ def _to_budget(
         )
 
     memory = {"ram", "flash"} & wanted.limits.keys()
-    if not memory:
+    if not memory and "arena" not in wanted.limits:
         return search(wanted, estimated_cost(model_facts)), None
-    cost = DeployedCost(board or load_board(REFERENCE_BOARD), reporter, toolchain=toolchain)
+    cost = DeployedCost(
+        board or load_board(REFERENCE_BOARD), reporter, toolchain=toolchain, measures=bool(memory)
+    )
+    if not memory:
+        return search(wanted, cost), None
     budget = wanted
     for _ in range(_VERIFICATIONS):
         result = search(budget, cost)

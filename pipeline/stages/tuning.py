@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError
+from pipeline.prune.recalibrate import recalibrate
 from pipeline.records import InputSet
 from pipeline.report.progress import Reporter
 from pipeline.stages.prune_methods import PruneSettings
@@ -29,6 +30,7 @@ class Tuning:
         reporter: told of each epoch.
     Attributes:
         scoring: training samples as the model itself takes them, for criteria.
+        trained_epochs: of all calls of `fine_tune` together.
     Raises:
         ConfigError: the samples do not fit the model.
         UnsupportedModelError: the model is no classifier.
@@ -58,6 +60,7 @@ class Tuning:
                 f"{len(self._dataset.class_names)}. Choose the data that it was trained on."
             )
         self.scoring = self._scoring(model)
+        self.trained_epochs = 0
 
     def _scoring(self, model: KerasModel) -> InputSet:
         """Training samples as the model itself takes them."""
@@ -79,11 +82,15 @@ class Tuning:
         from pipeline.model.load import classifier_view
         from pipeline.model.train import TRANSFER, train_model
 
+        # Where channels are gone, batch statistics are of another model; moving averages, at a
+        # momentum of 0.999 in MobileNets, would not come round in a few epochs.
+        recalibrate(model, self.scoring)
         view = classifier_view(model)
         x, y, split = self._dataset.x, self._dataset.y, self._split
         options = dataclasses.replace(
             TRANSFER,
             epochs=epochs,
+            batch_size=self._settings.batch,
             learning_rate=self._settings.learning_rate,
             patience=epochs,
             seed=self._settings.seed,
@@ -98,6 +105,7 @@ class Tuning:
                 on_epoch=self._tell,
                 on_progress=step,
             )
+        self.trained_epochs += epochs
         return model
 
     def _tell(self, report: EpochReport) -> None:

@@ -306,6 +306,20 @@ def test_a_boards_memory_is_a_budget_of_the_real_planner() -> None:
         prune_model(model, tighter, None, BOARD, Reporter(quiet=True))
 
 
+@pytest.mark.slow
+def test_a_budget_of_the_arena_needs_no_firmware(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(DeployedCost, "_deploy")
+    cost = DeployedCost(BOARD, Reporter(quiet=True), measures=False)
+    model = detector()
+    whole = cost(model)
+    assert whole.keys() == {"params", "macs", "arena_bytes", "weights_bytes"}
+    limit = whole["arena_bytes"] * 3 // 4
+    settings = PruneSettings(method="l1", budget=f"arena={limit}")
+    pruned = prune_model(model, settings, None, None, Reporter(quiet=True))
+    assert pruned.report["deployed"] is None
+    assert cost(pruned.model)["arena_bytes"] <= limit
+
+
 def test_a_smaller_budget_wins_over_the_board() -> None:
     from pipeline.stages.pruning import _with_board
 

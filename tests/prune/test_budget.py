@@ -11,10 +11,12 @@ from keras import layers
 from pipeline.errors import ConfigError, DoesNotFitError
 from pipeline.prune.budget import Budget, parse_budget, prune_to_budget
 from pipeline.prune.facts import model_facts
-from pipeline.prune.fit import Problem, make_problem, plan_of
+from pipeline.prune.fit import RESOURCES, Problem, make_problem, plan_of
 from pipeline.prune.floor import prune_to_floor
+from pipeline.prune.recalibrate import mean_loss, recalibrate
 from pipeline.prune.select import Limits
 from pipeline.prune.surgery import materialise
+from pipeline.records import InputSet
 from tests.prune.models import chain, concat, depthwise_multiplier, nested, residual, shared
 
 
@@ -28,6 +30,7 @@ def cost(model: keras.Model) -> dict[str, int]:
         "macs": facts.macs,
         "flash_bytes": 1000 + facts.params,
         "ram_bytes": 500 + facts.peak_activation_bytes,
+        "arena_bytes": facts.peak_activation_bytes,
     }
 
 
@@ -81,7 +84,9 @@ def test_estimates_are_the_facts_of_the_model_that_is_built(
     keeps = rng.integers(problem.lowest, problem.whole + 1, (4, len(problem.whole)))
     estimate = problem.estimate(keeps)
     for number, keep in enumerate(keeps):
-        facts = model_facts(materialise(problem.trace, plan_of(problem, keep)))
+        facts = model_facts(
+            materialise(problem.trace, plan_of(problem, problem.weighings[0], keep))
+        )
         assert estimate.params[number] == facts.params
         assert estimate.macs[number] == facts.macs
         assert estimate.peak_bytes[number] == facts.peak_activation_bytes
@@ -100,7 +105,13 @@ def problem_of(model: keras.Model) -> Problem:
     )
 
 
-SHARES = [{"macs": 0.5}, {"params": 0.4}, {"ram": 0.7}, {"flash": 0.7, "ram": 0.8, "macs": 0.9}]
+SHARES = [
+    {"macs": 0.5},
+    {"params": 0.4},
+    {"ram": 0.7},
+    {"arena": 0.6},
+    {"flash": 0.7, "ram": 0.8, "macs": 0.9},
+]
 
 
 @pytest.mark.parametrize("shares", SHARES, ids=str)
@@ -109,7 +120,7 @@ def test_the_result_is_within_the_budget_and_near_it(
     build: Callable[[], keras.Model], shares: Mapping[str, float]
 ) -> None:
     model = build()
-    keys = {"macs": "macs", "params": "params", "ram": "ram_bytes", "flash": "flash_bytes"}
+    keys = {name: key for name, (key, _) in RESOURCES.items()}
     whole = cost(model)
     limits = {name: int(share * whole[keys[name]]) for name, share in shares.items()}
     options = Limits(round_to=1, min_channels=1)
@@ -192,26 +203,80 @@ def accuracies(values: list[float]) -> Callable[[keras.Model], dict[str, float]]
     return evaluate
 
 
-def test_the_more_accurate_of_two_candidates_is_taken_after_fine_tuning() -> None:
-    tuned = []
+def labelled(model: keras.Model, count: int = 96) -> InputSet:
+    """Random samples with the classes that the model gives them."""
+    x = np.random.default_rng(0).normal(size=(count, *model.input_shape[1:])).astype(np.float32)
+    y = np.asarray(model.predict(x, verbose=0)).argmax(axis=1)
+    return InputSet(spec="labelled", names=tuple(map(str, range(count))), x=(x,), y=y)
+
+
+def classifier() -> keras.Model:
+    """A stem of which most channels lead nowhere, though their filters are the largest."""
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((12, 12, 3))
+    x = layers.Conv2D(16, 3, padding="same", use_bias=False, name="stem")(inputs)
+    x = layers.BatchNormalization()(x)
+    x = layers.ReLU()(x)
+    x = layers.Conv2D(16, 3, padding="same", use_bias=False, name="tail")(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.GlobalAveragePooling2D()(layers.ReLU()(x))
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax", name="head")(x))
+    stem, tail = model.get_layer("stem"), model.get_layer("tail")
+    kernel, reader = np.array(stem.kernel), np.array(tail.kernel)
+    kernel[..., 8:] *= 4
+    reader[:, :, 8:] = 0
+    stem.set_weights([kernel])
+    tail.set_weights([reader])
+    return model
+
+
+def test_with_data_the_candidate_of_least_loss_is_fine_tuned() -> None:
+    tuned, told = [], []
 
     def fine_tune(model: keras.Model, epochs: int) -> keras.Model:
         tuned.append(epochs)
         return model
 
-    keras.utils.set_random_seed(2)
-    model = two_peaks()
+    model = classifier()
+    data = labelled(model)
     result = prune_to_budget(
         model,
         Budget(limits={"macs": cost(model)["macs"] // 2}),
         cost=cost,
-        evaluate=accuracies([0.5, 0.75]),
+        data=data,
+        evaluate=accuracies([0.75]),
         fine_tune=fine_tune,
         epochs=3,
         limits=Limits(round_to=1, min_channels=1),
+        log=told.append,
     )
-    assert tuned == [3, 3]
+    assert tuned == [3]
     assert result.after.accuracy == 0.75
+    losses = {line: float(line.split()[-3]) for line in told if "before fine-tuning" in line}
+    assert len(losses) > 1
+    assert f"of {len(losses)} models within the budget" in result.notes[0]
+    assert result.plan is not None
+    # l1 would keep the large filters that nothing reads.
+    kept = dict(zip((g.name for g in result.plan.groups), result.plan.keep, strict=True))
+    assert set(kept["stem"]) <= set(range(8))
+    assert mean_loss(result.model, data) == pytest.approx(min(losses.values()), abs=0.01)
+
+
+def test_recalibration_takes_the_mean_of_all_samples() -> None:
+    model = classifier()
+    data = labelled(model, 100)
+    before = model.get_weights()
+    norm = next(one for one in model.layers if isinstance(one, layers.BatchNormalization))
+    momentum = norm.momentum
+    recalibrate(model, data)
+    seen = keras.Model(model.inputs, norm.input).predict(data.x[0], verbose=0)
+    np.testing.assert_allclose(norm.moving_mean, seen.mean(axis=(0, 1, 2)), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(norm.moving_variance, seen.var(axis=(0, 1, 2)), rtol=0.05)
+    assert norm.momentum == momentum
+    after = dict(zip((w.path for w in model.weights), model.get_weights(), strict=True))
+    for weight, old in zip(model.weights, before, strict=True):
+        if "moving" not in weight.path:
+            np.testing.assert_array_equal(after[weight.path], old)
 
 
 def test_an_accuracy_that_does_not_remain_is_an_error() -> None:

@@ -29,9 +29,9 @@ const struct model_tensor model_outputs[MODEL_NUM_OUTPUTS] = {
 
 // 0: PAD pad_0: [1, 6, 6, 3] -> [1, 7, 7, 3]
 static const struct pad_params layer_00 = {
-    .input_shape = {1, 6, 6, 3},
+    .input_shape = {1, 6, 1, 18},
     .before = {0, 0, 0, 0},
-    .after = {0, 1, 1, 0},
+    .after = {0, 1, 0, 3},
     .value = 0,
 };
 

@@ -1,0 +1,119 @@
+"""What the verbs share: the session, the group that holds them, options that several take."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from pipeline.report.progress import Reporter
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+@dataclass(slots=True)
+class Session:
+    """What the options that every verb has were set to."""
+
+    debug: bool = False
+    quiet: bool = False
+
+    def reporter(self) -> Reporter:
+        """Progress on standard error."""
+        from pipeline.report.progress import Reporter
+
+        return Reporter(quiet=self.quiet)
+
+
+class Verbs(click.Group):
+    """A group that helps with misspelt verbs."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a verb; UsageError with the nearest one where there is none of that name."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            close = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
+            hint = f"Did you mean '{close[0]}'?" if close else "See espalier --help."
+            raise click.UsageError(f"No such verb: '{name}'. {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def common(function: _Function) -> _Function:
+    """Give a verb --debug and --quiet, so that they may stand before or after its name."""
+
+    def remember(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+        session = ctx.find_root().ensure_object(Session)
+        if value:
+            setattr(session, str(parameter.name), True)
+
+    for flags, text in (
+        (("-q", "--quiet"), "No progress on standard error."),
+        (("--debug",), "Show tracebacks."),
+    ):
+        option = click.option(
+            *flags, is_flag=True, help=text, callback=remember, expose_value=False
+        )
+        function = option(function)
+    return function
+
+
+def verb(function: Callable[..., None]) -> click.Command:
+    """A verb under its function's name, with the options that every verb has."""
+    return click.command(function.__name__)(common(function))
+
+
+def with_options(*options: Callable[[_Function], _Function]) -> Callable[[_Function], _Function]:
+    """Several options as one decorator."""
+
+    def decorate(function: _Function) -> _Function:
+        return functools.reduce(lambda inner, option: option(inner), reversed(options), function)
+
+    return decorate
+
+
+EXISTING = click.Path(exists=True, path_type=Path)
+JSON = click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="Also write the figures here; '-' prints them instead of tables.",
+)
+BOARD = click.option(
+    "--board", default="mps2_an386", show_default=True, help="A folder of boards/."
+)
+KEEP_CHANNELS = click.option(
+    "--keep-constant-channels",
+    is_flag=True,
+    help="Leave channels in that are the same whatever the input.",
+)
+ENGINE = click.option("--engine", default="aot", show_default=True, type=click.Choice(["aot"]))
+TOOLCHAIN = click.option(
+    "--toolchain",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "gcc", "zig"]),
+    help="auto: GCC where it is on PATH, else Zig.",
+)
+CONFIG_OPTIONS = with_options(
+    click.argument("config", type=click.Path(dir_okay=False, path_type=Path)),
+    click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="SECTION.KEY=VALUE",
+        help="Override a key of CONFIG (repeatable).",
+    ),
+    click.option("--data", help="Override data.source: a folder or file, or 'synthetic'."),
+    click.option("--init", help="Override model.init: a .keras file with starting weights."),
+    click.option(
+        "--runs", type=click.Path(file_okay=False, path_type=Path), help="Folder of run folders."
+    ),
+)
