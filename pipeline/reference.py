@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from pipeline.errors import UnsupportedModelError
 from pipeline.records import Array
+
+# Newest version of an operator that the reference resolver lists where the converter writes a newer
+# one for int8: the kernel behind both is the same, only the list was not brought up to date.
+_LISTED_VERSIONS: Mapping[str, int] = {"TILE": 2}
+
+# Of the field `version` in the table of an operator code.
+_VERSION_SLOT = 8
 
 
 class ReferenceModel:
@@ -24,7 +32,7 @@ class ReferenceModel:
 
         try:
             self._interpreter = Interpreter(
-                model_content=tflite,
+                model_content=_with_listed_versions(tflite),
                 experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
                 num_threads=1,
             )
@@ -73,3 +81,25 @@ class ReferenceModel:
             if on_progress is not None:
                 on_progress(sample + 1, samples)
         return tuple(np.stack(row) for row in rows)
+
+
+def _with_listed_versions(tflite: bytes) -> bytes:
+    """The file with version numbers that the reference resolver lists; nothing else changes."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    newest = {
+        getattr(schema.BuiltinOperator, name): version for name, version in _LISTED_VERSIONS.items()
+    }
+    data = bytearray(tflite)
+    try:
+        model = schema.Model.GetRootAs(tflite, 0)
+        for index in range(model.OperatorCodesLength()):
+            code = model.OperatorCodes(index)
+            builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+            if code.Version() > newest.get(builtin, code.Version()):
+                place = code._tab.Pos + code._tab.Offset(_VERSION_SLOT)
+                struct.pack_into("<i", data, place, newest[builtin])
+    except (IndexError, TypeError, ValueError, struct.error):
+        # A damaged file: the interpreter says what is wrong with it.
+        return tflite
+    return bytes(data)

@@ -15,6 +15,9 @@ from pipeline.records import Array, Graph, KernelTarget, Tensor
 from tests.compiled import CompiledModel, HostCompiler
 from tests.streams import streamed
 
+# Of real inputs: wide enough for the quantizations in these tests to saturate.
+REAL_RANGE = (-40.0, 40.0)
+
 
 class ReferenceTensors:
     """BUILTIN_REF with every intermediate tensor kept."""
@@ -58,6 +61,8 @@ def samples(graph: Graph, seed: int = 0, count: int = 3) -> Iterator[tuple[Array
 
 
 def _random(rng: np.random.Generator, tensor: Tensor) -> Array:
+    if tensor.dtype == "float32":
+        return rng.uniform(*REAL_RANGE, size=tensor.shape).astype(np.float32)
     info = np.iinfo(tensor.dtype)
     values: Array = rng.integers(
         info.min, info.max, size=tensor.shape, dtype=tensor.dtype, endpoint=True
@@ -66,6 +71,8 @@ def _random(rng: np.random.Generator, tensor: Tensor) -> Array:
 
 
 def _ends(tensor: Tensor) -> Array:
+    if tensor.dtype == "float32":
+        return np.array(REAL_RANGE, dtype=np.float32)
     info = np.iinfo(tensor.dtype)
     return np.array([info.min, info.max], dtype=tensor.dtype)
 

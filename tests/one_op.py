@@ -545,6 +545,15 @@ def transpose(
     return _moved(builder, x, "TRANSPOSE", [x, permutation], shape, "TransposeOptions")
 
 
+def tile(
+    builder: ModelBuilder, rng: np.random.Generator, x: int, *, multiples: Sequence[int]
+) -> int:
+    """TILE."""
+    sizes = zip(shape_of(builder, x), multiples, strict=True)
+    times = builder.constant("multiples", multiples, dtype="int32")
+    return _moved(builder, x, "TILE", [x, times], [size * m for size, m in sizes])
+
+
 def concatenation(
     builder: ModelBuilder, rng: np.random.Generator, inputs: Sequence[int], *, axis: int
 ) -> int:
@@ -564,6 +573,27 @@ def pack(
     shape.insert(axis if axis >= 0 else len(shape) + 1 + axis, len(inputs))
     values = {"axis": axis, "valuesCount": len(inputs)}
     return _moved(builder, inputs[0], "PACK", inputs, shape, "PackOptions", **values)
+
+
+def dequantize(builder: ModelBuilder, rng: np.random.Generator, x: int) -> int:
+    """DEQUANTIZE to float32."""
+    name = f"dequantize_{len(builder.subgraph.operators)}"
+    y = builder.tensor(name, shape_of(builder, x), dtype="float32")
+    builder.operator("DEQUANTIZE", [x], [y], "DequantizeOptions")
+    return y
+
+
+def arg_max(
+    builder: ModelBuilder, rng: np.random.Generator, x: int, *, axis: int, dtype: str = "int64"
+) -> int:
+    """ARG_MAX to int32 or int64."""
+    shape = list(shape_of(builder, x))
+    del shape[axis]
+    y = builder.tensor(f"arg_max_{len(builder.subgraph.operators)}", shape, dtype=dtype)
+    place = builder.constant("axis", axis, dtype="int32")
+    code = {"int32": 2, "int64": 4}[dtype]
+    builder.operator("ARG_MAX", [x, place], [y], "ArgMaxOptions", outputType=code)
+    return y
 
 
 def reshape(

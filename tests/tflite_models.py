@@ -11,10 +11,12 @@ import numpy.typing as npt
 # Operator versions that TFLite's converter writes for int8; the interpreter refuses others.
 _VERSIONS: Mapping[str, int] = {
     "ADD": 2,
+    "ARG_MAX": 2,
     "AVERAGE_POOL_2D": 2,
     "CONCATENATION": 2,
     "CONV_2D": 5,
     "DEPTHWISE_CONV_2D": 3,
+    "DEQUANTIZE": 2,
     "FULLY_CONNECTED": 5,
     "LEAKY_RELU": 2,
     "LOGISTIC": 2,
@@ -37,6 +39,7 @@ _VERSIONS: Mapping[str, int] = {
     "STRIDED_SLICE": 2,
     "SUB": 3,
     "TANH": 2,
+    "TILE": 2,
     "TRANSPOSE": 2,
     "TRANSPOSE_CONV": 3,
     "UNPACK": 2,

@@ -31,7 +31,13 @@ _VALUES_PER_LINE = {
     "double": 4,
 }
 _STEPS_PER_LINE = 6
-_DTYPE_CONSTANTS = {"int8": "MODEL_INT8", "uint8": "MODEL_UINT8"}
+_DTYPE_CONSTANTS = {
+    "int8": "MODEL_INT8",
+    "uint8": "MODEL_UINT8",
+    "float32": "MODEL_FLOAT32",
+    "int32": "MODEL_INT32",
+    "int64": "MODEL_INT64",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +249,8 @@ def _initialiser(field: Field, layer: int) -> str:
             for part in value
         ]
         return "{" + ", ".join(parts) + "}"
+    if isinstance(value, float):
+        return _float_literal(value)
     # The literal -2147483648 is a long expression in C.
     return str(value) if value != -(1 << 31) else "INT32_MIN"
 
@@ -273,13 +281,18 @@ def _rows_view(symbol: str, c_type: str, values: Array, comment: str) -> ArrayVi
 def _tensor_view(tensor: Tensor, place: Placement) -> TensorView:
     quant = tensor.quant
     scale = 1.0 if quant is None else quant.scale[0]
-    text = f"{np.float32(scale):.9g}"
     return TensorView(
         name=comment_text(tensor.name),
         comment=f"{tensor.dtype} {_shape(tensor)}",
         offset_bytes=place.offset_bytes,
         size_bytes=tensor.size_bytes,
         dtype=_DTYPE_CONSTANTS[tensor.dtype],
-        scale=(text if "." in text or "e" in text else f"{text}.0") + "f",
+        scale=_float_literal(scale),
         zero_point=0 if quant is None else quant.zero_point[0],
     )
+
+
+def _float_literal(value: float) -> str:
+    """A float32 in C, with as many digits as it takes to be that very value."""
+    text = f"{np.float32(value):.9g}"
+    return (text if "." in text or "e" in text else f"{text}.0") + "f"

@@ -32,16 +32,17 @@ def load_inputs(
     *,
     shapes: Sequence[tuple[int, ...]],
     dtypes: Sequence[str],
+    ranges: Sequence[tuple[float, float]] | None = None,
     limit: int | None = None,
     fit: Fit = "crop",
 ) -> InputSet:
     """Load inputs for a model.
 
     Args:
-        spec: "random:SEED:N" (uniform over the whole range of the dtype), a folder or an
-            .npz file.
+        spec: "random:SEED:N" (uniform over the whole range), a folder or an .npz file.
         shapes: of each model input, without the batch.
         dtypes: NumPy names of each model input's dtype.
+        ranges: of random values for each model input; by default that of an integer dtype.
         limit: at most this many samples, the first ones; None for all.
         fit: how pictures are brought to the input's size; see `resize`.
     Returns:
@@ -52,7 +53,7 @@ def load_inputs(
     if limit is not None and limit < 1:
         raise ConfigError(f"inputs: the limit must be at least 1. Received: {limit}.")
     if spec.startswith("random:"):
-        return _random(spec, shapes, dtypes, limit)
+        return _random(spec, shapes, dtypes, ranges, limit)
     path = Path(spec).expanduser()
     if path.is_dir() and (path / LABELS_NAME).is_file():
         return _raw(spec, path, shapes, dtypes, limit)
@@ -75,7 +76,11 @@ def _is_picture(path: Path) -> bool:
 
 
 def _random(
-    spec: str, shapes: Sequence[tuple[int, ...]], dtypes: Sequence[str], limit: int | None
+    spec: str,
+    shapes: Sequence[tuple[int, ...]],
+    dtypes: Sequence[str],
+    ranges: Sequence[tuple[float, float]] | None,
+    limit: int | None,
 ) -> InputSet:
     match = re.fullmatch(r"random:(\d+):([1-9]\d*)", spec)
     if match is None:
@@ -86,14 +91,18 @@ def _random(
     rng = np.random.default_rng(int(match[1]))
     count = int(match[2])
     x = []
-    for shape, dtype in zip(shapes, dtypes, strict=True):
-        if not np.issubdtype(np.dtype(dtype), np.integer):
+    for place, (shape, dtype) in enumerate(zip(shapes, dtypes, strict=True)):
+        size = (count, *shape)
+        if np.issubdtype(np.dtype(dtype), np.integer):
+            info = np.iinfo(dtype)
+            x.append(rng.integers(info.min, info.max, size=size, dtype=dtype, endpoint=True))
+        elif ranges is not None:
+            x.append(rng.uniform(*ranges[place], size=size).astype(dtype))
+        else:
             raise ConfigError(
-                f"inputs {spec!r}: random inputs are for integer models. Received: an input of "
-                f"{dtype}. Quantize the model to int8 first."
+                f"inputs {spec!r}: random real values need a range. Received: an input of "
+                f"{dtype} without one. Give an .npz."
             )
-        info = np.iinfo(dtype)
-        x.append(rng.integers(info.min, info.max, size=(count, *shape), dtype=dtype, endpoint=True))
     return InputSet(
         spec=spec,
         names=tuple(str(index) for index in range(count))[:limit],

@@ -21,7 +21,7 @@ C_TYPES: Mapping[str, str] = {
     "int32_t": "int32",
     "uint32_t": "uint32",
 }
-# Of constants alone: parameters are integers.
+# Of constants alone: parameters are integers, or float.
 CONSTANT_TYPES: Mapping[str, str] = {**C_TYPES, "double": "float64"}
 
 
@@ -80,7 +80,7 @@ class Constant:
 
 
 # A field of the parameter struct: a number, several, the name of a Constant, or a struct.
-FieldValue: TypeAlias = "int | tuple[int, ...] | str | tuple[Field, ...]"
+FieldValue: TypeAlias = "int | float | tuple[int, ...] | str | tuple[Field, ...]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,9 @@ from pipeline.ops.checks import (
 )
 from pipeline.records import Graph, Op, Requant
 
+# Sums of so many 8-bit values stay in int32, in the kernel as in the reference.
+_MOST_VALUES = ((1 << 31) - 1) // 255
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeanAttrs:
@@ -62,6 +65,13 @@ def parse(raw: RawOp) -> MeanAttrs:
         outer=math.prod(x.shape[:first]),
         reduced=math.prod(x.shape[first:last]),
         inner=math.prod(x.shape[last:]),
+    )
+    require(
+        attrs.reduced <= _MOST_VALUES,
+        raw,
+        f"a mean may be over up to {_MOST_VALUES} values",
+        attrs.reduced,
+        "Reduce the axes one after the other.",
     )
     require(
         output.num_elements == attrs.outer * attrs.inner,

@@ -1,4 +1,4 @@
-"""QUANTIZE: from one 8-bit quantization to another (uint8 inputs and outputs of int8 models)."""
+"""QUANTIZE: to 8 bits, from another 8-bit quantization or from the float32 input of a model."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pipeline.ops.checks import (
     zero_point_of,
 )
 from pipeline.ops.lookup import lookup_call
+from pipeline.ops.real_values import real_values_call, require_quantized, require_real_values
 from pipeline.ops.rows import RowWindow, num_rows
 from pipeline.records import Graph, Op, Tensor
 
@@ -25,26 +26,17 @@ from pipeline.records import Graph, Op, Tensor
 def parse(raw: RawOp) -> None:
     """Check shapes and types; see `OpModule.parse`. The operator has no attributes."""
     require_counts(raw, (1, 1))
-    for tensor in (input_of(raw, 0), raw.outputs[0]):
-        require(
-            tensor.dtype in ("int8", "uint8"),
-            raw,
-            f"tensor '{tensor.name}' must be int8 or uint8",
-            tensor.dtype,
-            "Convert the model with inference_input_type and inference_output_type int8.",
-        )
-        require(
-            tensor.quant is not None and len(tensor.quant.scale) == 1,
-            raw,
-            f"tensor '{tensor.name}' must have one scale",
-            tensor.quant,
-            "Quantize the model to full int8: espalier deploy MODEL.keras --data SPEC.",
-        )
+    x, output = input_of(raw, 0), raw.outputs[0]
+    if x.dtype == "float32":
+        require_real_values(raw, x, output)
+        return
+    for tensor in (x, output):
+        require_quantized(raw, tensor)
     require(
-        input_of(raw, 0).num_elements == raw.outputs[0].num_elements,
+        x.num_elements == output.num_elements,
         raw,
         "input and output must have the same shape",
-        f"{input_of(raw, 0).shape} and {raw.outputs[0].shape}",
+        f"{x.shape} and {output.shape}",
         "The file is damaged; convert the model again.",
     )
 
@@ -56,13 +48,17 @@ def macs(op: Op, graph: Graph) -> int:
 
 def row_windows(op: Op, graph: Graph) -> Mapping[int, RowWindow] | None:
     """See `OpModule.row_windows`."""
+    if graph.tensors[op.inputs[0]].dtype == "float32":
+        return None
     same = graph.tensors[op.inputs[0]].shape == graph.tensors[op.outputs[0]].shape
     return {op.inputs[0]: RowWindow()} if same else None
 
 
 def call(op: Op, graph: Graph) -> KernelCall:
-    """flip_sign_8 where that is all, else lookup_8; see `OpModule.call`."""
+    """flip_sign_8 where that is all, else lookup_8; quantize_f32 of floats; see `OpModule.call`."""
     x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    if x.dtype == "float32":
+        return real_values_call(op, graph, "quantize_f32", op.outputs[0])
     check_scaled_range(label_of(op), 255, scale_of(x) / scale_of(output))
     table = requantization_table(x, output)
     rows = num_rows(x) if x.shape == output.shape else 1

@@ -1,4 +1,4 @@
-"""What slices, splits and transpositions share: an output whose elements are those of the input.
+"""What slices, splits, tiles and transpositions share: every element is one of the input.
 
 Along each axis of the output, the input is walked with a constant stride.
 """
@@ -25,8 +25,8 @@ class StridedCopyAttrs:
     Attributes:
         source: position of the copied tensor among the operator's inputs.
         offset: of the output's first element in the input.
-        shape: of the output.
-        stride: from one element to the next in the input, for each axis of the output.
+        shape: of the output; an axis along which it repeats is two.
+        stride: from one element to the next in the input, for each axis of `shape`.
         window: rows of the input that a row of the output is made from; None where an output
             row is made from several rows.
     """

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 
 from pipeline.ops import (
     add,
+    arg_max,
     average_pool_2d,
     concatenation,
     conv_2d,
     depthwise_conv_2d,
+    dequantize,
     extremes,
     fully_connected,
     lookup,
@@ -26,6 +28,7 @@ from pipeline.ops import (
     softmax,
     split,
     strided_slice,
+    tile,
     transpose,
     transpose_conv,
 )
@@ -43,10 +46,12 @@ from pipeline.records import Array, Graph, KernelTarget, Op, OpKind
 # Operators that become a kernel call.
 KERNEL_OPS: Mapping[OpKind, OpModule] = {
     OpKind.ADD: add,
+    OpKind.ARG_MAX: arg_max,
     OpKind.AVERAGE_POOL_2D: average_pool_2d,
     OpKind.CONCATENATION: concatenation,
     OpKind.CONV_2D: conv_2d,
     OpKind.DEPTHWISE_CONV_2D: depthwise_conv_2d,
+    OpKind.DEQUANTIZE: dequantize,
     OpKind.FULLY_CONNECTED: fully_connected,
     OpKind.HARD_SWISH: lookup,
     OpKind.LEAKY_RELU: lookup,
@@ -73,6 +78,7 @@ KERNEL_OPS: Mapping[OpKind, OpModule] = {
     OpKind.STRIDED_SLICE: strided_slice,
     OpKind.SUB: add,
     OpKind.TANH: lookup,
+    OpKind.TILE: tile,
     OpKind.TRANSPOSE: transpose,
     OpKind.TRANSPOSE_CONV: transpose_conv,
     OpKind.UNPACK: split,

@@ -44,6 +44,11 @@ _DAMAGE = (
     struct.error,
 )
 _FLOAT_DTYPES = ("float16", "float32", "float64")
+# Operators at the edge between real and quantized values.
+_EDGE_KINDS = ("DEQUANTIZE", "QUANTIZE")
+
+_INPUT_DTYPES = ("int8", "uint8", "float32")
+_OUTPUT_DTYPES = (*_INPUT_DTYPES, "int32", "int64")
 
 
 def read_graph(path: Path) -> Graph:
@@ -222,7 +227,7 @@ class _Reader:
         floats = [
             f"{kind} '{self._op_name(operator)}'"
             for kind, operator in zip(names, operators, strict=True)
-            if self._works_on_floats(operator)
+            if kind not in _EDGE_KINDS and self._works_on_floats(operator)
         ]
         if floats:
             shown = ", ".join(floats[:5]) + (f" and {len(floats) - 5} more" if floats[5:] else "")
@@ -302,16 +307,19 @@ class _Reader:
         outputs: tuple[int, ...],
         known: set[int],
     ) -> None:
-        """Check that inputs and outputs are 8-bit tensors which the operators compute."""
+        """Check that outputs are computed, and that no type is one the firmware cannot hold."""
         if not inputs or not outputs or len(set(inputs)) != len(inputs):
             raise ValueError("the model has no inputs, no outputs, or an input twice")
-        for what, indices in (("input", inputs), ("output", outputs)):
+        for what, indices, dtypes in (
+            ("input", inputs, _INPUT_DTYPES),
+            ("output", outputs, _OUTPUT_DTYPES),
+        ):
             for index in indices:
                 tensor = tensors[index]
-                if tensor.dtype not in ("int8", "uint8"):
+                if tensor.dtype not in dtypes:
                     raise UnsupportedModelError(
-                        f"{what} '{tensor.name}' must be int8 or uint8. Received: "
-                        f"{tensor.dtype}. Convert with inference_{what}_type int8."
+                        f"{what} '{tensor.name}' must be {', '.join(dtypes[:-1])} or {dtypes[-1]}. "
+                        f"Received: {tensor.dtype}. Convert with inference_{what}_type int8."
                     )
                 if tensor.constant is not None or index not in known:
                     raise UnsupportedModelError(

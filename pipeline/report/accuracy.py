@@ -38,7 +38,8 @@ def score(
 
     Args:
         outputs: one array [samples, ...] per model output; the largest value of a sample is its
-            class, the first of several equal ones; a single value decides between two classes.
+            class, the first of several equal ones; a single value decides between two classes,
+            unless it is an int32 or int64: the class itself.
         labels: class index of each sample, or None.
         half: raw value of a single-valued output above which the class is 1.
     Returns:
@@ -46,11 +47,13 @@ def score(
     """
     if labels is None or not outputs or not len(labels):
         return None
-    flat = outputs[0].reshape(len(labels), -1).astype(np.float64)
-    classes = max(2, flat.shape[1])
-    if labels.max() >= classes:
-        return None
-    chosen = flat[:, 0] > half if flat.shape[1] == 1 else flat.argmax(axis=1)
+    flat = outputs[0].reshape(len(labels), -1)
+    if flat.shape[1] == 1 and flat.dtype in (np.int32, np.int64):
+        chosen = flat[:, 0]
+    else:
+        if labels.max() >= max(2, flat.shape[1]):
+            return None
+        chosen = flat[:, 0].astype(np.float64) > half if flat.shape[1] == 1 else flat.argmax(axis=1)
     predicted = chosen.astype(np.int64)
     return Score(
         right=int((predicted == labels).sum()),

@@ -127,4 +127,4 @@ def layers(
 def _output_zero(plan: DeployPlan) -> float:
     """Raw value that stands for a probability of one half in the first output."""
     quant = plan.graph.tensors[plan.graph.outputs[0]].quant
-    return 0.0 if quant is None else 0.5 / quant.scale[0] + quant.zero_point[0]
+    return 0.5 if quant is None else 0.5 / quant.scale[0] + quant.zero_point[0]

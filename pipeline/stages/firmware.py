@@ -29,9 +29,12 @@ from pipeline.records import (
     DeployPlan,
     Firmware,
     FirmwareSize,
+    Graph,
     InputSet,
     Measurement,
+    OpKind,
     SourceTree,
+    Tensor,
 )
 from pipeline.report.progress import Reporter
 from pipeline.stages.keys import stage_key
@@ -230,13 +233,7 @@ def read_inputs(spec: str, plan: DeployPlan, reporter: Reporter, samples: int = 
     """
     from pipeline.data.inputs import load_inputs
 
-    tensors = [plan.graph.tensors[index] for index in plan.graph.inputs]
-    inputs = load_inputs(
-        spec,
-        shapes=[without_batch(tensor.shape) for tensor in tensors],
-        dtypes=[tensor.dtype for tensor in tensors],
-        limit=samples or None,
-    )
+    inputs = load_inputs(spec, **input_facts(plan.graph), limit=samples or None)
     if inputs.skipped:
         name, reason = inputs.skipped[0]
         reporter.log(
@@ -245,9 +242,36 @@ def read_inputs(spec: str, plan: DeployPlan, reporter: Reporter, samples: int = 
     return inputs
 
 
-def without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of one sample."""
-    return shape[1:] if shape and shape[0] == 1 else shape
+def input_facts(graph: Graph) -> dict[str, Any]:
+    """What `load_inputs` has to know of a graph's inputs."""
+    tensors = [graph.tensors[index] for index in graph.inputs]
+    return {
+        "shapes": [t.shape[1:] if t.shape[:1] == (1,) else t.shape for t in tensors],
+        "dtypes": [tensor.dtype for tensor in tensors],
+        "ranges": [_range_of(graph, tensor) for tensor in tensors],
+    }
+
+
+def _range_of(graph: Graph, x: Tensor) -> tuple[float, float]:
+    """What an input may hold: of real values, what the operator that quantizes them can tell apart.
+
+    Half as much again lies beyond that range, so that values saturate, too.
+    """
+    quantized = [
+        graph.tensors[op.outputs[0]]
+        for op in graph.ops
+        if op.kind is OpKind.QUANTIZE and op.inputs[0] == x.index
+    ]
+    tensor = quantized[0] if x.dtype == "float32" and quantized else x
+    quant = tensor.quant
+    if quant is None or tensor is x:
+        return -1.0, 1.0
+    info = np.iinfo(tensor.dtype)
+    low, high = (
+        quant.scale[0] * (end - quant.zero_point[0]) for end in (int(info.min), int(info.max))
+    )
+    margin = (high - low) / 4
+    return low - margin, high + margin
 
 
 def measure_firmware(

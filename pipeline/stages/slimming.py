@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.errors import ConfigError, MismatchError
 from pipeline.records import Graph
-from pipeline.stages.firmware import without_batch
+from pipeline.stages.firmware import input_facts
 
 # Inputs on which the smaller file has to give the same outputs.
 _CHECKED_INPUTS = 24
@@ -60,13 +60,7 @@ def _check_same(graph: Graph, before: bytes, after: bytes) -> None:
     from pipeline.data.inputs import load_inputs
     from pipeline.reference import ReferenceModel
 
-    tensors = [graph.tensors[index] for index in graph.inputs]
-    x = load_inputs(
-        f"random:0:{_CHECKED_INPUTS}",
-        shapes=[without_batch(tensor.shape) for tensor in tensors],
-        dtypes=[tensor.dtype for tensor in tensors],
-        limit=None,
-    ).x
+    x = load_inputs(f"random:0:{_CHECKED_INPUTS}", **input_facts(graph)).x
     outputs = zip(ReferenceModel(before).run(x), ReferenceModel(after).run(x), strict=True)
     if not all(np.array_equal(expected, received) for expected, received in outputs):
         raise MismatchError(

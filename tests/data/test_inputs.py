@@ -30,6 +30,19 @@ def test_random_is_the_documented_formula(dtype: str) -> None:
     assert len(inputs.names) == 3
 
 
+def test_random_real_values_lie_in_their_range() -> None:
+    ranges = ((-2.0, 3.0), (0.0, 1.0))
+    inputs = load_inputs(
+        "random:7:3", shapes=((40,), (5,)), dtypes=("float32", "float32"), ranges=ranges
+    )
+    rng = np.random.default_rng(7)
+    for values, (low, high), size in zip(inputs.x, ranges, (40, 5), strict=True):
+        assert values.dtype == np.float32
+        assert (values == rng.uniform(low, high, (3, size)).astype(np.float32)).all()
+    with pytest.raises(ConfigError, match="random real values need a range. Received: an input of"):
+        load_inputs("random:7:3", shapes=((40,),), dtypes=("float32",))
+
+
 def test_a_limit_takes_the_first_samples() -> None:
     whole = load_inputs("random:1:5", **IMAGE)
     part = load_inputs("random:1:5", **IMAGE, limit=2)

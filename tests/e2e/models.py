@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+import numpy as np
+
 from tests import one_op
 from tests.tflite_models import ModelBuilder
 
@@ -11,6 +13,24 @@ from tests.tflite_models import ModelBuilder
 def good(channels: int = 4) -> bytes:
     """A convolution with a few hundred MACs."""
     return one_op.single(one_op.conv_2d, (1, 8, 8, 3), (1 / 128, 0), channels=channels)
+
+
+def between_floats() -> bytes:
+    """Two inputs, one of floats; floats, a position and raw values as outputs."""
+    builder = ModelBuilder()
+    rng = np.random.default_rng(1)
+    real = builder.tensor("real", (1, 6, 6, 2), dtype="float32")
+    other = builder.tensor("other", (1, 6, 6, 2), scale=0.05, zero_point=3)
+    x = one_op.quantize(builder, rng, real, output=(0.04, -5))
+    total = one_op.add(builder, rng, x, other=other, output=(0.06, 1))
+    scores = one_op.conv_2d(builder, rng, total, channels=5, kernel=(6, 6), padding="VALID")
+    flat = one_op.reshape(builder, rng, scores, target=(1, 5))
+    ends = [
+        one_op.dequantize(builder, rng, flat),
+        one_op.arg_max(builder, rng, flat, axis=1),
+        one_op.function(builder, rng, flat, kind="LOGISTIC"),
+    ]
+    return builder.build([real, other], ends)
 
 
 def larger_than_any_ram() -> bytes:

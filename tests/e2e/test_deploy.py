@@ -69,6 +69,28 @@ def test_a_small_model(toolchain: str, emulator: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(y, ReferenceModel(model.read_bytes()).run((x,))[0])
 
 
+@pytest.mark.parametrize(("toolchain", "emulator"), WAYS)
+def test_a_model_of_several_types(toolchain: str, emulator: str, tmp_path: Path) -> None:
+    model, figures, outputs = (tmp_path / name for name in ("m.tflite", "m.json", "m.npz"))
+    model.write_bytes(models.between_floats())
+    arguments = [str(model), "--toolchain", toolchain, "--emulator", emulator]
+    arguments += ["--inputs", "random:7:9", "--json", str(figures), "--outputs", str(outputs)]
+    assert deploy(*arguments) == 0
+    assert json.loads(figures.read_text())["mismatches"] == 0
+    with np.load(outputs) as arrays:
+        assert sorted(arrays.files) == ["x0", "x1", "y0", "y1", "y2"]
+        kept = {name: arrays[name] for name in arrays.files}
+    assert [kept[name].dtype.name for name in ("x0", "x1", "y0", "y1", "y2")] == [
+        "float32",
+        "int8",
+        "float32",
+        "int64",
+        "int8",
+    ]
+    np.testing.assert_array_equal(kept["y1"], kept["y0"].argmax(axis=1))
+    assert len(set(kept["y1"].tolist())) > 1
+
+
 def test_mismatches_are_status_1_and_everything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,8 +50,24 @@ def test_runner_sends_pixels_for_pictures(tmp_path: Path) -> None:
         assert line.frame()[2][12:].hex() == "0080ff7f00ff"
 
 
-def test_too_many_layers_to_time(tmp_path: Path) -> None:
+def test_more_layers_than_one_inference_times(tmp_path: Path) -> None:
     with Line(compile_firmware(tmp_path, ENGINE, "-DMANY_LAYERS")) as line:
         line.until(READY)
         line.send(frame(0x02, 1, bytes(6)))
-        assert line.frame() == (0xFF, 1, b"\x05more than 256 layers cannot be timed one by one")
+        kind, sequence, payload = line.frame()
+        assert (kind, sequence, len(payload)) == (0x82, 1, 4 + 8 * 600)
+        assert int.from_bytes(payload[:4], "little") == 600
+        # Layers 255, 256 and 511 wait in the engine, so that each has to be where it belongs.
+        ticks = [int.from_bytes(payload[at : at + 8], "little") for at in range(4, 4804, 8)]
+        slow = sorted(range(600), key=lambda layer: ticks[layer])[-3:]
+        assert sorted(slow) == [255, 256, 511]
+
+
+def test_results_that_are_not_quantized(tmp_path: Path) -> None:
+    with Line(compile_firmware(tmp_path, ENGINE, "-DREAL_VALUES")) as line:
+        line.until(READY)
+        line.command("db load 6")
+        line.command("db 000000000000")
+        assert line.command("infer 1 0")[-1] == (
+            "m-results-[-1.500,0.000,1234.568,7.000,-2000000000.000,5000000000.000]"
+        )

@@ -92,3 +92,9 @@ def test_axis_that_does_not_exist_is_refused(axis: int) -> None:
     builder.operator("MEAN", [x, axes], [y], "ReducerOptions")
     with pytest.raises(UnsupportedModelError, match=r"MEAN 'y': the axes must be in -4 \.\. 3"):
         parse_graph(builder.build([x], [y]), "m", "m")
+
+
+def test_a_sum_that_leaves_int32_is_refused() -> None:
+    model = one_op.single(one_op.mean, (1, 2903, 2903, 1), (0.1, 0))
+    with pytest.raises(UnsupportedModelError, match="up to 8421504 values. Received: 8427409"):
+        parse_graph(model, "m", "m")

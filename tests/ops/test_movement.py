@@ -84,6 +84,10 @@ CASES: dict[str, tuple[tuple[int, ...], Any, dict[str, Any], RowWindow | None]] 
     "turned": ((1, 4, 5, 3), one_op.transpose, {"order": (0, 2, 1, 3)}, None),
     "matrix": ((5, 9), one_op.transpose, {"order": (1, 0)}, None),
     "shuffle": ((1, 3, 4, 2, 3), one_op.transpose, {"order": (0, 1, 2, 4, 3)}, None),
+    "tile": ((1, 3, 1, 4, 2), one_op.tile, {"multiples": (1, 1, 2, 1, 1)}, None),
+    "tile_of_channels": ((1, 3, 4, 2), one_op.tile, {"multiples": (1, 1, 1, 3)}, None),
+    "tile_of_rows": ((1, 3, 4, 2), one_op.tile, {"multiples": (1, 2, 1, 1)}, None),
+    "tile_of_all": ((2, 3), one_op.tile, {"multiples": (3, 2)}, None),
     "unmoved": ((2, 3, 4), one_op.transpose, {"order": (0, 1, 2)}, None),
 }
 
@@ -253,6 +257,8 @@ def test_refusals() -> None:
 
     turned = one_op.single(one_op.transpose, (3, 3), QUANT, order=(1, 0))
     assert "must hold each axis 0 .. 1 once. Received: [1, 1]" in refusal(changed(turned, repeated))
+    none = one_op.single(one_op.tile, (3, 3), QUANT, multiples=(1, 0))
+    assert "must not be empty" in refusal(none)
     many = one_op.single(one_op.transpose, (2,) * 6, QUANT, order=(5, 4, 3, 2, 1, 0))
     assert "along up to 4 axes" in refusal(many)
 

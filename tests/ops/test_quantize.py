@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import UnsupportedModelError
 from pipeline.ops.table import kernel_call
 from pipeline.plan.graph import parse_graph
 from pipeline.records import KernelTarget
@@ -80,11 +79,3 @@ def test_any_quantization(
     source: tuple[str, one_op.Quant], target: tuple[str, one_op.Quant], compiler: HostCompiler
 ) -> None:
     assert_exact(model_of(source, target), compiler, inputs=[(every_value(source[0]),)])
-
-
-def test_float_input_is_refused() -> None:
-    builder = one_op.ModelBuilder()
-    x = builder.tensor("x", (1, 4), dtype="float32")
-    y = one_op.quantize(builder, np.random.default_rng(0), x, output=(0.1, 0))
-    with pytest.raises(UnsupportedModelError, match=r"float tensors at QUANTIZE 'quantize_0'"):
-        parse_graph(builder.build([x], [y]), "m", "m")

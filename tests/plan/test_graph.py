@@ -86,20 +86,26 @@ def test_dynamic_range_model() -> None:
     assert "float tensors at FULLY_CONNECTED 'dense'" in refusal(builder.build([x], [y]))
 
 
-@pytest.mark.parametrize("end", ["input", "output"])
-def test_float_input_or_output(end: str) -> None:
+def test_float_operators_between_floats_are_refused() -> None:
+    """A part of the model that was not quantized: its edges are no edges of the model."""
     builder = ModelBuilder()
+    rng = np.random.default_rng(0)
     x = builder.tensor("x", (1, 4), scale=0.1)
-    y = one_op.fully_connected(builder, np.random.default_rng(0), x, outputs=2)
-    real = builder.tensor("real", (1, 4) if end == "input" else (1, 2), dtype="float32")
-    if end == "input":
-        builder.operator("QUANTIZE", [real], [x], "QuantizeOptions")
-        builder.subgraph.operators.reverse()
-        data = builder.build([real], [y])
-    else:
-        builder.operator("DEQUANTIZE", [y], [real], "DequantizeOptions")
-        data = builder.build([x], [real])
-    assert "float tensors at" in refusal(data)
+    real = one_op.dequantize(builder, rng, x)
+    y = builder.tensor("scores", (1, 4), dtype="float32")
+    builder.operator("SOFTMAX", [real], [y], "SoftmaxOptions", beta=1.0)
+    assert "Received: float tensors at SOFTMAX 'scores'. Q" in refusal(builder.build([x], [y]))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int16"])
+def test_types_of_inputs(dtype: str) -> None:
+    builder = ModelBuilder()
+    x = builder.tensor("x", (1, 4), dtype=dtype, scale=0.1)
+    y = builder.tensor("y", (1, 2, 2), dtype=dtype, scale=0.1)
+    builder.operator("EXPAND_DIMS", [x], [y])
+    assert f"'x' must be int8, uint8 or float32. Received: {dtype}" in refusal(
+        builder.build([x], [y])
+    )
 
 
 def test_unsupported_operators_are_all_named() -> None:

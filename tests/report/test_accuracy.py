@@ -27,6 +27,13 @@ def test_a_single_value_decides_between_two_classes() -> None:
     assert result.right == 5
 
 
+def test_a_position_is_the_class_itself() -> None:
+    for dtype in (np.int32, np.int64):
+        result = score((np.array([0, 4, 2], dtype),), np.array([0, 4, 3]), half=0.0)
+        assert result is not None
+        assert result.right == 2
+
+
 def test_feature_maps_are_flattened() -> None:
     result = score((np.array([[[[1, 2]]], [[[2, 1]]]], np.int8),), np.array([1, 0]), half=0)
     assert result is not None

@@ -19,8 +19,8 @@ struct Timing {
 
 constexpr uint32_t kUnknownStack = 0xFFFFFFFF;
 
-// LAYERS times at most so many layers: their ticks lie on the stack until the reply.
-constexpr unsigned kMaxLayers = 256;
+// LAYERS times so many layers in one inference: their ticks lie on the stack until the reply.
+constexpr unsigned kLayersAtOnce = 256;
 
 class Bench {
  public:
@@ -46,7 +46,8 @@ class Bench {
   // The following return nullptr, or the reason why there was no inference.
   const char *failure() const { return failure_; }
   const char *infer(Timing *timing);
-  const char *time_layers(uint32_t ticks[kMaxLayers]);
+  // Times layers first_layer to first_layer + kLayersAtOnce - 1, as far as there are any.
+  const char *time_layers(unsigned first_layer, uint32_t ticks[kLayersAtOnce]);
 
  private:
   const char *prepare();

@@ -43,6 +43,21 @@ int hex_digit(char c) {
   return -1;
 }
 
+size_t element_bytes(enum engine_dtype dtype) {
+  switch (dtype) {
+    case ENGINE_INT16:
+      return 2;
+    case ENGINE_FLOAT32:
+    case ENGINE_INT32:
+      return 4;
+    case ENGINE_INT64:
+      return 8;
+    default:
+      return 1;
+  }
+}
+
+// Of a quantized tensor.
 int32_t element(const struct engine_buffer &buffer, size_t index) {
   switch (buffer.dtype) {
     case ENGINE_UINT8:
@@ -51,6 +66,31 @@ int32_t element(const struct engine_buffer &buffer, size_t index) {
       return static_cast<const int16_t *>(buffer.data)[index];
     default:
       return static_cast<const int8_t *>(buffer.data)[index];
+  }
+}
+
+void write_integer(Output &output, int64_t value) {
+  if (value < 0) output.character('-');
+  output.decimal(value < 0 ? -static_cast<uint64_t>(value) : static_cast<uint64_t>(value));
+  output.text(".000");
+}
+
+// The real value of an element, with three decimals.
+void write_value(Output &output, const struct engine_buffer &buffer, size_t index) {
+  switch (buffer.dtype) {
+    case ENGINE_FLOAT32: {
+      const float value = static_cast<const float *>(buffer.data)[index];
+      output.scaled(value < 0 ? -value : value, value < 0 ? -1 : 1);
+      break;
+    }
+    case ENGINE_INT32:
+      write_integer(output, static_cast<const int32_t *>(buffer.data)[index]);
+      break;
+    case ENGINE_INT64:
+      write_integer(output, static_cast<const int64_t *>(buffer.data)[index]);
+      break;
+    default:
+      output.scaled(buffer.scale, element(buffer, index) - buffer.zero_point);
   }
 }
 
@@ -274,10 +314,10 @@ void Commands::results() {
   for (unsigned index = 0; index < engine_info()->num_outputs; ++index) {
     struct engine_buffer buffer;
     if (engine_output(index, &buffer) != ENGINE_OK) continue;
-    const size_t elements = buffer.size_bytes / (buffer.dtype == ENGINE_INT16 ? 2 : 1);
+    const size_t elements = buffer.size_bytes / element_bytes(buffer.dtype);
     for (size_t i = 0; i < elements; ++i) {
       if (index != 0 || i != 0) output_.character(',');
-      output_.scaled(buffer.scale, element(buffer, i) - buffer.zero_point);
+      write_value(output_, buffer, i);
     }
   }
   line("]");

@@ -32,10 +32,13 @@ enum engine_dtype {
   ENGINE_INT8 = 0,
   ENGINE_UINT8 = 1,
   ENGINE_INT16 = 2,
+  ENGINE_FLOAT32 = 3,
+  ENGINE_INT32 = 4,
+  ENGINE_INT64 = 5,
 };
 
 // An input or output of the model: its raw bytes, and what they mean:
-// real = scale * (quantized - zero_point), scale finite and > 0.
+// real = scale * (quantized - zero_point), scale finite and > 0; 1 and 0 of what is not quantized.
 struct engine_buffer {
   void *data;
   size_t size_bytes;

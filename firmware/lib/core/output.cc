@@ -20,7 +20,7 @@ bool is_plain(char c) {
   return c >= ' ' && c <= '~' && c != '"' && c != '\\' && c != '[' && c != ']';
 }
 
-// A float as mantissa * 2^exponent, exact; of a positive finite number.
+// A float as mantissa * 2^exponent, exact; of a finite number that is not negative.
 struct Binary {
   uint64_t mantissa;
   int exponent;

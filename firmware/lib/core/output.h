@@ -21,7 +21,7 @@ class Output {
   void hex_byte(uint8_t value);
 
   // scale * quantized with three decimals, exact and rounded half away from zero.
-  // |quantized| < 2^17; what is beyond 2^63 / 1000 is cut off there.
+  // scale >= 0, |quantized| < 2^17; what is beyond 2^63 / 1000 is cut off there.
   void scaled(float scale, int32_t quantized);
 
   void little_endian(uint64_t value, size_t size);

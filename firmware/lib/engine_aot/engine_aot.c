@@ -8,6 +8,9 @@ static uint8_t staging[MODEL_INPUTS_BYTES];
 _Static_assert(MODEL_ARENA_ALIGNMENT <= 16, "ENGINE_ARENA aligns to 16 bytes");
 _Static_assert((int)MODEL_INT8 == (int)ENGINE_INT8, "dtype codes are passed on as they are");
 _Static_assert((int)MODEL_UINT8 == (int)ENGINE_UINT8, "dtype codes are passed on as they are");
+_Static_assert((int)MODEL_FLOAT32 == (int)ENGINE_FLOAT32, "dtype codes are passed on as they are");
+_Static_assert((int)MODEL_INT32 == (int)ENGINE_INT32, "dtype codes are passed on as they are");
+_Static_assert((int)MODEL_INT64 == (int)ENGINE_INT64, "dtype codes are passed on as they are");
 
 static const struct engine_info kInfo = {
     .engine = "aot",

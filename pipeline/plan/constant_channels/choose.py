@@ -268,7 +268,7 @@ class _Network:
             return self._concatenation(op)
         inputs = np.concatenate([_none(), *(self.nodes[i] for i in self._operands(op))])
         outputs = np.concatenate([self.nodes[index] for index in op.outputs])
-        if op.kind is OpKind.TRANSPOSE:
+        if op.kind in (OpKind.TILE, OpKind.TRANSPOSE):
             copied = copied_channels(op, self._graph)
             if copied is not None and len(copied) == len(inputs):
                 return _Edges(outputs, inputs[copied], one=outputs, other=inputs[copied])

@@ -260,6 +260,8 @@ def _pad(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
 
 def _quantize(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
     x, output = (graph.tensors[index] for index in (op.inputs[0], op.outputs[0]))
+    if x.dtype == "float32":
+        return _initial(output)
     table = requantization_table(x, output).view(output.dtype).astype(np.int64)
     low, high = (table[bound & 0xFF] for bound in (inputs[0].low, inputs[0].high))
     return Reach(low=low, high=high)
@@ -316,7 +318,7 @@ def copied_channels(op: Op, graph: Graph) -> Int64Array | None:
 
 
 def _strided_copy(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
-    """Slices, splits and transpositions."""
+    """Slices, splits, tiles and transpositions."""
     attrs = op.attrs
     assert isinstance(attrs, StridedCopyAttrs)
     source = inputs[attrs.source]
@@ -377,6 +379,7 @@ _RULES: Mapping[OpKind, Rule] = {
     OpKind.STRIDED_SLICE: _strided_copy,
     OpKind.SUB: _binary,
     OpKind.TANH: _lookup,
+    OpKind.TILE: _strided_copy,
     OpKind.TRANSPOSE: _strided_copy,
     OpKind.UNPACK: _strided_copy,
 }

@@ -23,9 +23,16 @@ extern "C" {
 #define MODEL_INPUTS_BYTES 108
 #define MODEL_OUTPUTS_BYTES 2
 
-enum model_dtype { MODEL_INT8 = 0, MODEL_UINT8 = 1 };
+enum model_dtype {
+  MODEL_INT8 = 0,
+  MODEL_UINT8 = 1,
+  MODEL_FLOAT32 = 3,
+  MODEL_INT32 = 4,
+  MODEL_INT64 = 5,
+};
 
-// Where a tensor lies in the arena, NHWC; real = scale * (quantized - zero_point).
+// Where a tensor lies in the arena, NHWC; real = scale * (quantized - zero_point), where floats and
+// positions have scale 1 and zero point 0.
 struct model_tensor {
   uint32_t offset_bytes;
   uint32_t size_bytes;
