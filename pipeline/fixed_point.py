@@ -5,9 +5,7 @@ SOFTMAX use ``MultiplyByQuantizedMultiplier`` with double rounding. FULLY_CONNEC
 by a double and rounds half away from zero; `exact_multiplier` finds an integer form of that.
 """
 
-import itertools
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +16,6 @@ from pipeline.records import Requant
 Int64Array = npt.NDArray[np.int64]
 
 _MULTIPLIER_ONE = 1 << 31
-
-# Of `FloorForm`: a constant beyond all that are needed, and how many offsets are tried.
-_FAR = 1 << 60
-_OFFSETS = 4096
 
 
 def quantize_multiplier(real: float) -> Requant:
@@ -142,142 +136,3 @@ def _step_probes(real: float, lowest: int, highest: int, limit: int) -> Int64Arr
     probes = (near[:, np.newaxis] + np.arange(-3, 5)).ravel()
     extremes = np.array([-limit, -1, 0, 1, limit], dtype=np.int64)
     return np.unique(np.clip(np.concatenate([probes, extremes]), -limit, limit))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FloorForm:
-    """A requantization that only multiplies, adds and shifts; zero point and saturation included.
-
-    clip(((acc * 2**prescale + offset) * multiplier + r * 2**32) >> (32 + shift), -128, 127), where
-    r is `negative_rounding` for accumulators below zero, else `rounding`. The shift is the
-    kernel's; prescale and offset go into weights and bias.
-    """
-
-    prescale: int
-    offset: int
-    multiplier: int
-    rounding: int
-    negative_rounding: int
-
-    def apply(self, acc: Int64Array, shift: int) -> Int64Array:
-        """The kernels' results."""
-        high = (((acc << self.prescale) + self.offset) * self.multiplier) >> 32
-        rounding = np.where(acc < 0, self.negative_rounding, self.rounding)
-        result: Int64Array = np.clip((high + rounding) >> shift, -128, 127)
-        return result
-
-
-def floor_form(
-    requant: Requant, *, zero_point: int, reach: tuple[int, int], shift: int, most_prescale: int
-) -> FloorForm | None:
-    """Find a `FloorForm` equal to double rounding.
-
-    With e = -requant.shift in 1 .. shift - 1 the form is, for accumulators that are not negative,
-
-        floor((floor(acc * m / 2**31 + 1/2) + 2**(e - 1)) / 2**e)
-            = floor(acc * m / 2**(31 + e) + 2**(-e - 1) + 1/2)
-
-    and prescale = 1 + shift - e. For negative ones, ties go down: 2**(-e - 1) is subtracted. With a
-    zero point of -128 they are all clipped, so that one rounding does. For another e, or where that
-    prescale is too much, other constants are taken if the results are the same on both sides of
-    every step.
-
-    Args:
-        requant: from `quantize_multiplier`.
-        zero_point: of the output.
-        reach: the least and the largest value that the accumulator can have.
-        shift: of the form.
-        most_prescale: to what power of two the weights may be multiplied.
-    Returns:
-        The form, or None if none was found.
-    """
-    # One bit is left for the offset.
-    room = 30 - max(abs(value) for value in reach).bit_length()
-    most_prescale = min(most_prescale, room)
-    prescale = 1 + shift + requant.shift
-    if 2 <= prescale <= min(most_prescale, shift):
-        half_tie = 1 << (prescale - 2)
-        middle = (1 << (shift - 1)) + (zero_point << shift)
-        return FloorForm(
-            prescale=prescale,
-            offset=0,
-            multiplier=requant.multiplier,
-            rounding=middle + half_tie,
-            negative_rounding=middle + (half_tie if zero_point == -128 else -half_tie),
-        )
-    steps = _steps(requant, zero_point, reach)
-    for candidate in range(most_prescale, max(0, prescale) - 1, -1):
-        multiplier = math.floor(math.ldexp(requant.multiplier, prescale - candidate) + 0.5)
-        for near in (multiplier, multiplier - 1, multiplier + 1):
-            if 0 < near < _MULTIPLIER_ONE:
-                constants = _constants(steps, near << candidate, reach, zero_point, shift)
-                found = _split(*constants, near)
-                if found is not None:
-                    return FloorForm(prescale=candidate, multiplier=near, **found)
-    return None
-
-
-def _steps(
-    requant: Requant, zero_point: int, reach: tuple[int, int]
-) -> tuple[Int64Array, Int64Array]:
-    """The accumulators below and above the step to each of the results -127 to 127, by bisection.
-
-    Beyond `reach` where the step is not within it.
-    """
-    results = np.arange(-127, 128)
-    below, above = np.full(255, reach[0] - 1), np.full(255, reach[1] + 1)
-    while (above - below > 1).any():
-        middle = (below + above) >> 1
-        reached = multiply_by_quantized_multiplier(middle, requant) + zero_point >= results
-        above, below = np.where(reached, middle, above), np.where(reached, below, middle)
-    return below, above
-
-
-_Interval = tuple[int, int]
-
-
-def _constants(
-    steps: tuple[Int64Array, Int64Array],
-    factor: int,
-    reach: tuple[int, int],
-    zero_point: int,
-    shift: int,
-) -> tuple[_Interval, _Interval]:
-    """Bounds of what has to be added to acc * factor, for either sign of the accumulator."""
-    if zero_point == -128:
-        both = _bounds(steps, factor, reach, shift)
-        return both, both
-    not_negative = _bounds(steps, factor, (max(reach[0], 0), reach[1]), shift)
-    return not_negative, _bounds(steps, factor, (reach[0], min(reach[1], -1)), shift)
-
-
-def _bounds(
-    steps: tuple[Int64Array, Int64Array], factor: int, reach: tuple[int, int], shift: int
-) -> _Interval:
-    """The constants that put acc * factor on the right side of every step in reach."""
-    below, above = steps
-    limits = np.arange(-127, 128) << (shift + 32)
-    least = (limits - np.maximum(above, reach[0]) * factor)[above <= reach[1]]
-    most = (limits - np.minimum(below, reach[1]) * factor)[below >= reach[0]]
-    return int(least.max(initial=-_FAR)), int(most.min(initial=_FAR)) - 1
-
-
-def _split(not_negative: _Interval, negative: _Interval, multiplier: int) -> dict[str, int] | None:
-    """Constants within their bounds as offset * multiplier + rounding * 2**32 with one offset."""
-    if not_negative[0] > not_negative[1]:
-        return None
-    rounding, fraction = divmod(not_negative[0], 1 << 32)
-    for offset in itertools.islice(itertools.count(-(-fraction // multiplier)), _OFFSETS):
-        total = offset * multiplier
-        if total + (rounding << 32) > not_negative[1]:
-            break
-        negative_rounding = -(-(negative[0] - total) >> 32)
-        if total + (negative_rounding << 32) <= negative[1]:
-            if not_negative == negative:
-                negative_rounding = rounding
-            return {
-                "offset": offset,
-                "rounding": rounding,
-                "negative_rounding": negative_rounding,
-            }
-    return None

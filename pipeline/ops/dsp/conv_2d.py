@@ -14,7 +14,7 @@ from pipeline.ops.convolution import attrs_of, image_rows
 from pipeline.ops.dsp.accumulators import convolution_accumulators
 from pipeline.ops.dsp.channel_pairs import Channels, Kernel, fit, stream
 from pipeline.ops.window import Window
-from pipeline.records import Graph, Op, Tensor
+from pipeline.records import Array, Graph, Op, Tensor
 
 # Instructions per inference that a byte of flash has to save where weights could be held in one
 # byte or in two.
@@ -74,12 +74,15 @@ class Columns:
 
 def call(op: Op, graph: Graph) -> KernelCall | None:
     """The kernel of conv_2d_dsp_s8.h that fits best; see `DspModule.call`."""
-    attrs = attrs_of(op)
-    if attrs.groups != 1:
+    if attrs_of(op).groups != 1:
         return None
+    return convolution_call(op, graph, constant_of(graph, op.inputs[1]))
+
+
+def convolution_call(op: Op, graph: Graph, filter_ohwi: Array) -> KernelCall | None:
+    """The same for an operator without groups whose filter is [out, height, width, in]."""
     x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    columns = choose_columns(attrs.window, x.shape[3], output.shape[3])
-    filter_ohwi = constant_of(graph, op.inputs[1])
+    columns = choose_columns(attrs_of(op).window, x.shape[3], output.shape[3])
     accumulators = convolution_accumulators(
         op, graph, filter_ohwi.reshape(filter_ohwi.shape[0], -1)
     )

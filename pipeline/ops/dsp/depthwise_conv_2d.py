@@ -7,16 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.fixed_point import FloorForm, floor_form, quantize_multiplier
 from pipeline.ops.base import Constant, KernelCall, fields_of, label_of
-from pipeline.ops.checks import activation_range, check_scaled_range, constant_of, zero_point_of
+from pipeline.ops.checks import activation_range, constant_of, zero_point_of
 from pipeline.ops.convolution import as_contiguous, attrs_of
-from pipeline.ops.filters import accumulator_limits, bias_values, real_factors
+from pipeline.ops.dsp.accumulators import convolution_accumulators
+from pipeline.ops.dsp.conv_2d import convolution_call
+from pipeline.ops.dsp.depthwise_forms import DepthwiseForm, fit_forms
 from pipeline.ops.window import Window
 from pipeline.records import Graph, Op, Tensor
-
-# Of the kernels' requantization.
-_SHIFT = 10
 
 # Where the kernel for large windows begins to pay, and what its plane may take in the scratch
 # where it works with less.
@@ -29,11 +27,15 @@ Int64Array = npt.NDArray[np.int64]
 def call(op: Op, graph: Graph) -> KernelCall | None:
     """A kernel for windows of 3x3, with a variant for ReLUs, or one for large windows.
 
-    See `DspModule.call`.
+    A single channel is left to the kernels of CONV_2D. See `DspModule.call`.
     """
     attrs = attrs_of(op)
     window = attrs.window
     x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    filter_hwc = constant_of(graph, op.inputs[1])[0]
+    if x.shape[3] == 1:
+        # An ordinary convolution, as the portable kernels have it, too.
+        return convolution_call(op, graph, np.moveaxis(filter_hwc, 2, 0)[..., np.newaxis])
     fits_3x3, fits_any = _fits_3x3(window, x, output), _fits_any(window, output)
     if (
         x.shape[3] != output.shape[3]
@@ -41,12 +43,12 @@ def call(op: Op, graph: Graph) -> KernelCall | None:
         or activation_range(attrs.activation, output) != (-128, 127)
     ):
         return None
-    weights = constant_of(graph, op.inputs[1])[0].astype(np.int64)
-    bias = _folded_bias(op, graph, weights)
-    forms = _forms(op, graph, weights, bias)
+    weights = filter_hwc.astype(np.int64)
+    accumulators = convolution_accumulators(op, graph, weights.reshape(-1, weights.shape[2]).T)
+    forms = fit_forms(accumulators)
     if forms is None:
         return None
-    channels = _Channels(weights=weights, bias=bias, forms=forms)
+    channels = _Channels(weights=weights, bias=accumulators.bias, forms=forms)
     return _call_3x3(op, graph, channels) if fits_3x3 else _call_any(op, graph, channels)
 
 
@@ -56,13 +58,13 @@ class _Channels:
 
     Attributes:
         weights: [height, width, channels].
-        bias: [channels], from `_folded_bias`.
+        bias: [channels], with what the input's zero point contributes.
         forms: of each channel.
     """
 
     weights: Int64Array
     bias: Int64Array
-    forms: tuple[FloorForm, ...]
+    forms: tuple[DepthwiseForm, ...]
 
     @property
     def scale(self) -> Int64Array:
@@ -210,50 +212,6 @@ def _fits_3x3(window: Window, x: Tensor, output: Tensor) -> bool:
         and x.shape[3] < 1 << 15
         and max(window.pad_top, window.pad_left, below, beside) <= 1
     )
-
-
-def _forms(
-    op: Op, graph: Graph, weights: Int64Array, bias: Int64Array
-) -> tuple[FloorForm, ...] | None:
-    """The requantization of each channel; None if one has none.
-
-    Args:
-        op, graph: the layer.
-        weights: [height, width, channels].
-        bias: from `_folded_bias`.
-    """
-    by_channel = weights.reshape(-1, weights.shape[2]).T
-    zero_point = zero_point_of(graph.tensors[op.outputs[0]])
-    forms = []
-    for channel, start, limit, real in zip(
-        by_channel,
-        bias.tolist(),
-        accumulator_limits(op, graph, by_channel),
-        real_factors(op, graph, len(by_channel)),
-        strict=True,
-    ):
-        check_scaled_range(label_of(op), limit, real)
-        ends = np.stack([channel * -128, channel * 127])
-        # Weights are held in 16 bits.
-        room = 15 - max(int(channel.max()).bit_length(), int(-1 - channel.min()).bit_length())
-        form = floor_form(
-            quantize_multiplier(real),
-            zero_point=zero_point,
-            reach=(start + int(ends.min(axis=0).sum()), start + int(ends.max(axis=0).sum())),
-            shift=_SHIFT,
-            most_prescale=room,
-        )
-        if form is None:
-            return None
-        forms.append(form)
-    return tuple(forms)
-
-
-def _folded_bias(op: Op, graph: Graph, weights: Int64Array) -> Int64Array:
-    """The bias, less what the input's zero point contributes to every sum."""
-    zero_point = zero_point_of(graph.tensors[op.inputs[0]])
-    sums: Int64Array = weights.sum(axis=(0, 1))
-    return bias_values(op, graph, len(sums)).astype(np.int64) - zero_point * sums
 
 
 def _taps_3x3(channels: _Channels) -> npt.NDArray[np.int32]:

@@ -30,7 +30,7 @@ struct depthwise_conv_2d_3x3_dsp_params {
 //   output [1, output_h, output_w, channels] NHWC, must not alias the rows that are read
 // Padding, up to one row or column on each side, counts as the input's zero point. Bit-exact with
 // TFLite's reference (internal/reference/integer_ops/depthwise_conv.h, DepthwiseConvPerChannel) if
-// the constants are: see pipeline/fixed_point.py, floor_form.
+// the constants are: see pipeline/ops/dsp/depthwise_forms.py.
 void depthwise_conv_2d_3x3_dsp_s8(const struct depthwise_conv_2d_3x3_dsp_params *params,
                                   struct input_rows input, struct output_rows output,
                                   int32_t first_row, int32_t end_row);

@@ -32,7 +32,7 @@ struct depthwise_conv_2d_dsp_params {
 //   scratch: uint32 [filter_h, (filter_w + 1) / 2], int16 [plane_rows, plane_columns]
 // Padding counts as the input's zero point. Bit-exact with TFLite's reference
 // (internal/reference/integer_ops/depthwise_conv.h, DepthwiseConvPerChannel) if the constants are:
-// see pipeline/fixed_point.py, floor_form.
+// see pipeline/ops/dsp/depthwise_forms.py.
 void depthwise_conv_2d_dsp_s8(const struct depthwise_conv_2d_dsp_params *params,
                               struct input_rows input, struct output_rows output, int32_t first_row,
                               int32_t end_row, void *scratch);
