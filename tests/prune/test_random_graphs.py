@@ -8,12 +8,17 @@ from typing import Any
 
 import keras
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from keras import layers
 
 from pipeline.prune.prune import prune_once
 from pipeline.prune.select import SCOPES, Limits
+from pipeline.quantize.check import list_operators
+from pipeline.quantize.convert import quantize_model
+from pipeline.reference import ReferenceModel
+from pipeline.samples import DEFAULT_SCALING
 from tests.prune.models import predictions, randomise
 
 ACTIVATIONS = ("relu", "sigmoid", "softplus", "hard_sigmoid", "elu", "linear", "tanh")
@@ -42,6 +47,9 @@ STEPS = (
 class Builder:
     """Draws a model step by step; tensors are [batch, height, width, channels]."""
 
+    activations: tuple[str, ...] = ACTIVATIONS
+    always_biased = False
+
     def __init__(self, data: st.DataObject) -> None:
         self.data = data
         self.count = 0
@@ -58,8 +66,8 @@ class Builder:
             filters or self.number(1, 9),
             size or self.data.draw(st.sampled_from([1, 3])),
             padding="same",
-            use_bias=self.data.draw(st.booleans()),
-            activation=self.data.draw(st.sampled_from(ACTIVATIONS)),
+            use_bias=self.always_biased or self.data.draw(st.booleans()),
+            activation=self.data.draw(st.sampled_from(self.activations)),
             name=self.name("conv"),
         )(x)
 
@@ -183,6 +191,81 @@ class Builder:
         }
         used = keras.Model(inputs, outputs, name="random")
         return randomise(used, self.number(0, 99))
+
+
+# What TFLite computes on int8 alone.
+CONVERTIBLE_STEPS = tuple(step for step in STEPS if step not in ("lambda", "operation"))
+
+
+class ConvertibleBuilder(Builder):
+    """Draws models of one input and one output that TFLite can compute on int8."""
+
+    activations = ("relu", "relu6", "sigmoid", "tanh", "linear")
+    always_biased = True
+
+    def conv(self, x: Any, filters: int | None = None, size: int | None = None) -> Any:
+        # Few channels may all be dead: an activation that never changes has no int8 range.
+        return super().conv(x, filters or self.number(4, 9), size)
+
+    def model(self) -> keras.Model:
+        inputs = keras.Input((6, 6, 3), name="picture")
+        x = self.conv(inputs, self.number(4, 9))
+        earlier = [x]
+        kinds = st.lists(st.sampled_from(CONVERTIBLE_STEPS), min_size=2, max_size=6)
+        for kind in self.data.draw(kinds):
+            x = self.step(kind, x, earlier)
+            earlier.append(x)
+        x = layers.Flatten(name="flat")(x)
+        x = layers.Dense(8, activation="relu", name="hidden")(x)
+        outputs = layers.Dense(3, activation="softmax", name="head")(x)
+        model = randomise(keras.Model(inputs, outputs, name="random"), self.number(0, 99))
+        for layer in model._flatten_layers():
+            if getattr(layer, "use_bias", False):
+                layer.bias.assign(np.abs(layer.bias) + 0.2)
+        return model
+
+
+def check_conversion(data: st.DataObject) -> None:
+    """Prune a random model, convert it, and compare int8 with float."""
+    model = ConvertibleBuilder(data).model()
+    ratio = data.draw(st.floats(0.05, 0.9))
+    limits = Limits(round_to=1, min_channels=2)
+    pruned = prune_once(model, criterion="random", ratio=ratio, limits=limits).model
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 6, 6, 3)).astype(np.int16)
+    x = (pixels * DEFAULT_SCALING.scale + DEFAULT_SCALING.offset).astype(np.float32)
+    tflite = quantize_model(pruned, x)
+    assert list_operators(tflite)
+    reference = ReferenceModel(tflite)
+    (raw,) = reference.run(((pixels - 128).astype(np.int8),))
+    scale, zero_point = reference.output_quantization
+    received = (raw.astype(np.float64) - zero_point) * scale
+    expected = np.asarray(pruned(x, training=False), np.float64)
+    assert received.shape == expected.shape
+    # Quantized, deep and of random weights: near, not equal.
+    assert np.abs(received - expected).mean() < 0.1
+    keras.backend.clear_session()
+
+
+CONVERSION = settings(
+    # Each example takes seconds: one that fails is not shrunk.
+    phases=(Phase.explicit, Phase.generate),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@settings(CONVERSION, max_examples=3)
+@given(st.data())
+def test_random_graphs_convert_to_int8(data: st.DataObject) -> None:
+    check_conversion(data)
+
+
+@pytest.mark.slow
+@settings(CONVERSION, max_examples=40)
+@given(st.data())
+def test_many_random_graphs_convert_to_int8(data: st.DataObject) -> None:
+    check_conversion(data)
 
 
 @settings(
