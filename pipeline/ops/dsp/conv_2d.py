@@ -92,7 +92,7 @@ def _call(op: Op, graph: Graph, columns: Columns, kernel: Kernel, channels: Chan
         "blocks": columns.blocks,
     }
     return KernelCall(
-        function=f"conv_2d_{kernel.value}_dsp_s8",
+        function=f"conv_2d_{_variant(columns, kernel)}_dsp_s8",
         header="dsp/conv_2d_dsp_s8.h",
         params_type="conv_2d_dsp_params",
         fields=fields_of(
@@ -117,6 +117,12 @@ def _call(op: Op, graph: Graph, columns: Columns, kernel: Kernel, channels: Chan
         rows=image_rows(op, graph),
         scratch_bytes=8 * columns.runs + groups * group_bytes + _patch_bytes(op, graph, pixels),
     )
+
+
+def _variant(columns: Columns, kernel: Kernel) -> str:
+    """The middle of the function's name: its kernel, or its kernel's for pictures in colour."""
+    colour = (columns.runs, columns.run_length, columns.rest) == (3, 9, True)
+    return "3x3x3_floor" if colour and kernel is Kernel.HALVES_FLOOR else kernel.value
 
 
 def _patch_bytes(op: Op, graph: Graph, pixels: int) -> int:

@@ -279,7 +279,7 @@ ASSEMBLY_FUNCTION(sliding_nearest_2, ENTER(32, 2) SLIDING_2 FINISH_NEAREST_2 SLI
 
 #define HALVES_FLOOR(sum, multiplier, rounding, to)                 \
   "smmla " sum ", " sum ", " multiplier ", " rounding "\n"          \
-  "ssat " sum ", #8, " sum ", asr #11\n"                            \
+  "ssat " sum ", #8, " sum ", asr #12\n"                            \
   "strb " sum ", " to "\n"
 #define HALVES_NEAREST(sum, multiplier, rounding, to)               \
   "add r8, " rounding ", " sum ", asr #31\n"                        \
@@ -362,8 +362,8 @@ static void round_bytes_floor(const int32_t *constants, const int32_t sums[2], i
 }
 
 static void round_halves_floor(const int32_t *constants, const int32_t sums[2], int32_t values[2]) {
-  values[0] = SSAT8_ASR(smmla(sums[0], constants[0], constants[1]), 11);
-  values[1] = SSAT8_ASR(smmla(sums[1], constants[3], constants[4]), 11);
+  values[0] = SSAT8_ASR(smmla(sums[0], constants[0], constants[1]), 12);
+  values[1] = SSAT8_ASR(smmla(sums[1], constants[3], constants[4]), 12);
 }
 
 static int32_t nearest(int32_t twice, int32_t multiplier, int32_t rounding, int32_t shift) {

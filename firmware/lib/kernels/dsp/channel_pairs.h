@@ -19,7 +19,7 @@
 //   bytes and sliding, floor:
 //                    a: (high(sum << shift, multiplier) + rounding) >> 14
 //                    b: (high(256 * sum, multiplier) + rounding) >> shift
-//   halves, floor:   (high(sum, multiplier) + rounding) >> 11
+//   halves, floor:   (high(sum, multiplier) + rounding) >> 12
 //   nearest:         (high(2 * sum, multiplier) rounded + rounding - (sum < 0)) >> shift
 //                    of a sum that, for halves, is already doubled in weights and bias
 //

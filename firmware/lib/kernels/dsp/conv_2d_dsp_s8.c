@@ -202,6 +202,13 @@ void conv_2d_halves_floor_dsp_s8(const struct conv_2d_dsp_params *params, struct
   convolve(params, input, output, first_row, end_row, scratch, &kernels);
 }
 
+void conv_2d_3x3x3_floor_dsp_s8(const struct conv_2d_dsp_params *params, struct input_rows input,
+                                struct output_rows output, int32_t first_row, int32_t end_row,
+                                void *scratch) {
+  static const struct kernels kernels = {{lay_3x3x3_2, NULL}, {halves_floor_2, NULL}, 0};
+  convolve(params, input, output, first_row, end_row, scratch, &kernels);
+}
+
 void conv_2d_sliding_floor_dsp_s8(const struct conv_2d_dsp_params *params, struct input_rows input,
                                   struct output_rows output, int32_t first_row, int32_t end_row,
                                   void *scratch) {

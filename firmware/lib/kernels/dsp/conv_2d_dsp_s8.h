@@ -53,6 +53,9 @@ void conv_2d_halves_floor_dsp_s8(const struct conv_2d_dsp_params *params, struct
 void conv_2d_halves_nearest_dsp_s8(const struct conv_2d_dsp_params *params, struct input_rows input,
                                    struct output_rows output, int32_t first_row, int32_t end_row,
                                    void *scratch);
+void conv_2d_3x3x3_floor_dsp_s8(const struct conv_2d_dsp_params *params, struct input_rows input,
+                                struct output_rows output, int32_t first_row, int32_t end_row,
+                                void *scratch);
 void conv_2d_sliding_floor_dsp_s8(const struct conv_2d_dsp_params *params, struct input_rows input,
                                   struct output_rows output, int32_t first_row, int32_t end_row,
                                   void *scratch);
