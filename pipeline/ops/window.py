@@ -26,13 +26,19 @@ class Window:
     pad_left: int
 
     @property
+    def reach_h(self) -> int:
+        """Rows from the first to the last that one window reads, both included."""
+        return (self.filter_h - 1) * self.dilation_h + 1
+
+    @property
+    def reach_w(self) -> int:
+        """The same for columns."""
+        return (self.filter_w - 1) * self.dilation_w + 1
+
+    @property
     def rows(self) -> RowWindow:
         """The vertical part."""
-        return RowWindow(
-            stride=self.stride_h,
-            pad=self.pad_top,
-            reach=(self.filter_h - 1) * self.dilation_h + 1,
-        )
+        return RowWindow(stride=self.stride_h, pad=self.pad_top, reach=self.reach_h)
 
 
 def output_and_padding(

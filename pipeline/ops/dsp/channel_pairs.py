@@ -14,7 +14,7 @@ from pipeline.steps import Forms, Int64Array, check_nearest, fit_floor
 
 # Shifts that are part of the kernels' instructions.
 _BYTES_SHIFT = 14
-_HALVES_SHIFT = 11
+_HALVES_SHIFT = 12
 
 # Of a channel b in bytes: its sum comes out multiplied by 256, and must fit.
 _BYTES_PRESCALE = 8

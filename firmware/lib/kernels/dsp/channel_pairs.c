@@ -6,36 +6,45 @@
 
 // clang-format off
 
-// Whole functions, because compilers run out of registers in these loops.
+// Whole functions, because compilers run out of registers in these loops. A loop sums up a pair of
+// channels and jumps to what finishes the pair, which jumps back or leaves.
 //
-// Registers of all: r0 columns, then output; r1 stream; lr end of the columns, then channels. Once
-// the sums are done: r2 multiplier, r3 rounding, r4 shift of channel a; r5 multiplier and r6 rounding
-// of channel b, or r2 and r3 once more.
+// Registers: r0 columns, then output; r1 stream; lr end of the columns, then channels. Once the sums
+// are done: r2 multiplier, r3 rounding, r4 shift of channel a; r5 multiplier and r6 rounding of
+// channel b, or r2 and r3 once more. Three pixels: sums of a in r7-r9, of b in r10-r12. Two: r8 and
+// r9, r10 and r11.
 //
 // Stack: columns 0, their end 4, where the loop over blocks is entered 8, output 12, channels 16,
-// odd 20, groups left 24, stream 28.
+// odd 20, groups left 24, stream 28, what finishes 32, the loop over pairs 36.
 //
 // Labels: 1 the next pair, 2 to 5 (10 to 17) the blocks, 6 channel b, 7 the end of a group, 8 the
-// last pair's channel b, 9 where the loop is entered by the number of blocks, 99 the end.
+// last pair's channel b, 9 the addresses of 1 and of the blocks, 99 the end.
 
 // The loop takes `bytes` of columns a block and is unrolled `unrolled` times.
 #define ENTER(bytes, unrolled)                                      \
   "push {r4-r11, lr}\n"                                             \
   "mov r4, r1\n"                                                    \
-  "ldmia r0, {r0, r1, r2, r5-r7}\n"                                 \
+  "ldmia r0, {r0-r2, r5-r7, r9}\n"                                  \
   "and r3, r2, #" #unrolled " - 1\n"                                \
   "adr r8, 9f\n"                                                    \
+  "ldr r10, [r8], #4\n"                                             \
   "ldr r3, [r8, r3, lsl #2]\n"                                      \
   "mov r8, #" #bytes "\n"                                           \
   "mla r2, r8, r2, r0\n"                                            \
   "mov r8, r1\n"                                                    \
-  "push {r0, r2-r8}\n"
+  "push {r0, r2-r10}\n"
+#define ADDRESSES(blocks)                                           \
+  ".p2align 2\n"                                                    \
+  "9:\n"                                                            \
+  ".word 1b + 1\n"                                                  \
+  ".word " blocks "\n"
 
-// Channel b of the last pair is left out where it is odd; the flag N, which says that it is the last,
-// has to survive. The columns of the next group begin where these end.
-#define LEAVE(output_of_next)                                       \
+// To the next pair by `again`, of the same group or of the next, whose columns begin where these
+// end. Channel b of the last pair is left out where it is odd; the flag N, which says that it is the
+// last, has to survive.
+#define LEAVE(output_of_next, again)                                \
   "str r0, [sp, #12]\n"                                             \
-  "bpl 1b\n"                                                        \
+  again                                                             \
   "7:\n"                                                            \
   "ldr r2, [sp, #24]\n"                                             \
   "subs r2, r2, #1\n"                                               \
@@ -48,17 +57,19 @@
   "add r0, r0, " output_of_next "\n"                                \
   "str r0, [sp, #12]\n"                                             \
   "ldr r1, [sp, #28]\n"                                             \
-  "b 1b\n"                                                          \
+  "ldr pc, [sp, #36]\n"                                             \
   "8:\n"                                                            \
   "ldr r2, [sp, #20]\n"                                             \
   "cmp r2, #1\n"                                                    \
   "bne 6b\n"                                                        \
   "b 7b\n"                                                          \
   "99:\n"                                                           \
-  "add sp, sp, #32\n"                                               \
-  "pop {r4-r11, pc}\n"                                              \
-  ".p2align 2\n"                                                    \
-  "9:\n"
+  "add sp, sp, #40\n"                                               \
+  "pop {r4-r11, pc}\n"
+
+#define NEXT_PAIR                                                   \
+  "bmi 7f\n"                                                        \
+  "ldr pc, [sp, #36]\n"
 
 #define NEXT_CHANNEL                                                \
   "asrs r4, r4, #8\n"                                               \
@@ -70,9 +81,9 @@
   "2:\n" block "3:\n" block "4:\n" block "5:\n" block               \
   "cmp r0, lr\n"                                                    \
   "bne 2b\n"
-#define LOOP_ENTRIES ".word 2b + 1, 5b + 1, 4b + 1, 3b + 1\n"
+#define LOOP_ADDRESSES ADDRESSES("2b + 1, 5b + 1, 4b + 1, 3b + 1")
 
-// Three pixels: sums of a in r7-r9, of a + 256 * b, then of 256 * b, in r10-r12; values in r2-r4.
+// Three pixels: while they are summed up, those of b hold a + 256 * b, then 256 * b; values in r2-r4.
 #define HALF_BLOCK_3(weights)                                       \
   "ldmia r0!, {r2-r4}\n"                                            \
   "smlad r10, r2, " weights ", r10\n"                               \
@@ -96,10 +107,10 @@
   "sub r10, r10, r7\n"                                              \
   "sub r11, r11, r8\n"                                              \
   "sub r12, r12, r9\n"                                              \
-  "ldrd r0, lr, [sp, #12]\n"
+  "ldrd r0, lr, [sp, #12]\n"                                        \
+  "ldr pc, [sp, #32]\n"
 
-// Two pixels: sums of a in r8 and r9, of a + 256 * b, then of 256 * b, in r10 and r11; values in
-// r2-r5.
+// Two pixels: the same, with values in r2-r5.
 #define BLOCK_2                                                     \
   "ldmia r1!, {r6, r7}\n"                                           \
   "ldmia r0!, {r2-r5}\n"                                            \
@@ -123,7 +134,8 @@
   LOOP(BLOCK_2)                                                     \
   "sub r10, r10, r8\n"                                              \
   "sub r11, r11, r9\n"                                              \
-  "ldrd r0, lr, [sp, #12]\n"
+  "ldrd r0, lr, [sp, #12]\n"                                        \
+  "ldr pc, [sp, #32]\n"
 
 #define FLOOR_A(sum, to)                                            \
   "lsl " sum ", " sum ", r4\n"                                      \
@@ -180,7 +192,8 @@
   "sub r10, r10, r7\n"                                              \
   "sub r11, r11, r8\n"                                              \
   "sub r12, r12, r9\n"                                              \
-  "ldrd r0, lr, [sp, #12]\n"
+  "ldrd r0, lr, [sp, #12]\n"                                        \
+  "ldr pc, [sp, #32]\n"
 
 // Sliding, two windows: as for two pixels, with the values of four in r2-r5; weights in r6, r7 and
 // r12.
@@ -208,44 +221,44 @@
   "bne 2b\n"                                                        \
   "sub r10, r10, r8\n"                                              \
   "sub r11, r11, r9\n"                                              \
-  "ldrd r0, lr, [sp, #12]\n"
-#define SLIDING_ENTRIES ".word 2b + 1, 3b + 1\n"
+  "ldrd r0, lr, [sp, #12]\n"                                        \
+  "ldr pc, [sp, #32]\n"
+#define SLIDING_ADDRESSES ADDRESSES("2b + 1, 3b + 1")
 
-#define FINISH_FLOOR_3                                                                            \
-  "ldmia r1!, {r2-r6}\n"                                                                          \
-  FLOOR_A("r8", "[r0, lr]") FLOOR_A("r9", "[r0, lr, lsl #1]") FLOOR_A("r7", "[r0], #1")           \
-  NEXT_CHANNEL                                                                                    \
-  FLOOR_B("r11", "[r0, lr]") FLOOR_B("r12", "[r0, lr, lsl #1]") FLOOR_B("r10", "[r0], #1")        \
-  LEAVE("r2, lsl #1")
-#define FINISH_NEAREST_3                                                                          \
-  "ldmia r1!, {r2-r4}\n"                                                                          \
-  NEAREST_A("r8", "[r0, lr]") NEAREST_A("r9", "[r0, lr, lsl #1]") NEAREST_A("r7", "[r0], #1")     \
-  NEXT_CHANNEL                                                                                    \
-  "ldmia r1!, {r2, r3}\n"                                                                         \
-  NEAREST_B("r11", "[r0, lr]") NEAREST_B("r12", "[r0, lr, lsl #1]") NEAREST_B("r10", "[r0], #1")  \
-  LEAVE("r2, lsl #1")
-#define FINISH_FLOOR_2                                                                            \
-  "ldmia r1!, {r2-r6}\n"                                                                          \
-  FLOOR_A("r9", "[r0, lr]") FLOOR_A("r8", "[r0], #1")                                             \
-  NEXT_CHANNEL                                                                                    \
-  FLOOR_B("r11", "[r0, lr]") FLOOR_B("r10", "[r0], #1")                                           \
-  LEAVE("r2")
-#define FINISH_NEAREST_2                                                                          \
-  "ldmia r1!, {r2-r4}\n"                                                                          \
-  NEAREST_A("r9", "[r0, lr]") NEAREST_A("r8", "[r0], #1")                                         \
-  NEXT_CHANNEL                                                                                    \
-  "ldmia r1!, {r2, r3}\n"                                                                         \
-  NEAREST_B("r11", "[r0, lr]") NEAREST_B("r10", "[r0], #1")                                       \
-  LEAVE("r2")
+ASSEMBLY_FUNCTION(bytes_3, ENTER(24, 4) BYTES_3 LOOP_ADDRESSES)
+ASSEMBLY_FUNCTION(bytes_2, ENTER(16, 4) BYTES_2 LOOP_ADDRESSES)
+ASSEMBLY_FUNCTION(sliding_3, ENTER(40, 2) SLIDING_3 SLIDING_ADDRESSES)
+ASSEMBLY_FUNCTION(sliding_2, ENTER(32, 2) SLIDING_2 SLIDING_ADDRESSES)
 
-ASSEMBLY_FUNCTION(bytes_floor_3, ENTER(24, 4) BYTES_3 FINISH_FLOOR_3 LOOP_ENTRIES)
-ASSEMBLY_FUNCTION(bytes_floor_2, ENTER(16, 4) BYTES_2 FINISH_FLOOR_2 LOOP_ENTRIES)
-ASSEMBLY_FUNCTION(bytes_nearest_3, ENTER(24, 4) BYTES_3 FINISH_NEAREST_3 LOOP_ENTRIES)
-ASSEMBLY_FUNCTION(bytes_nearest_2, ENTER(16, 4) BYTES_2 FINISH_NEAREST_2 LOOP_ENTRIES)
-ASSEMBLY_FUNCTION(sliding_floor_3, ENTER(40, 2) SLIDING_3 FINISH_FLOOR_3 SLIDING_ENTRIES)
-ASSEMBLY_FUNCTION(sliding_floor_2, ENTER(32, 2) SLIDING_2 FINISH_FLOOR_2 SLIDING_ENTRIES)
-ASSEMBLY_FUNCTION(sliding_nearest_3, ENTER(40, 2) SLIDING_3 FINISH_NEAREST_3 SLIDING_ENTRIES)
-ASSEMBLY_FUNCTION(sliding_nearest_2, ENTER(32, 2) SLIDING_2 FINISH_NEAREST_2 SLIDING_ENTRIES)
+ASSEMBLY_FUNCTION(floor_3,
+  "ldmia r1!, {r2-r6}\n"
+  FLOOR_A("r8", "[r0, lr]") FLOOR_A("r9", "[r0, lr, lsl #1]") FLOOR_A("r7", "[r0], #1")
+  NEXT_CHANNEL
+  FLOOR_B("r11", "[r0, lr]") FLOOR_B("r12", "[r0, lr, lsl #1]") FLOOR_B("r10", "[r0], #1")
+  LEAVE("r2, lsl #1", NEXT_PAIR))
+
+ASSEMBLY_FUNCTION(floor_2,
+  "ldmia r1!, {r2-r6}\n"
+  FLOOR_A("r9", "[r0, lr]") FLOOR_A("r8", "[r0], #1")
+  NEXT_CHANNEL
+  FLOOR_B("r11", "[r0, lr]") FLOOR_B("r10", "[r0], #1")
+  LEAVE("r2", NEXT_PAIR))
+
+ASSEMBLY_FUNCTION(nearest_3,
+  "ldmia r1!, {r2-r4}\n"
+  NEAREST_A("r8", "[r0, lr]") NEAREST_A("r9", "[r0, lr, lsl #1]") NEAREST_A("r7", "[r0], #1")
+  NEXT_CHANNEL
+  "ldmia r1!, {r2, r3}\n"
+  NEAREST_B("r11", "[r0, lr]") NEAREST_B("r12", "[r0, lr, lsl #1]") NEAREST_B("r10", "[r0], #1")
+  LEAVE("r2, lsl #1", NEXT_PAIR))
+
+ASSEMBLY_FUNCTION(nearest_2,
+  "ldmia r1!, {r2-r4}\n"
+  NEAREST_A("r9", "[r0, lr]") NEAREST_A("r8", "[r0], #1")
+  NEXT_CHANNEL
+  "ldmia r1!, {r2, r3}\n"
+  NEAREST_B("r11", "[r0, lr]") NEAREST_B("r10", "[r0], #1")
+  LEAVE("r2", NEXT_PAIR))
 
 // Halves, two pixels: sums of a in r10 and r11, of b in r12 and lr; values in r2-r5, weights in
 // r6-r9. No register is left for the end of a loop: there is none, but eight blocks.
@@ -273,13 +286,13 @@ ASSEMBLY_FUNCTION(sliding_nearest_2, ENTER(32, 2) SLIDING_2 FINISH_NEAREST_2 SLI
   "16:\n" BLOCK_OF_HALVES "17:\n" BLOCK_OF_HALVES                   \
   "ldmia r1!, {r2-r6}\n"                                            \
   "ldrd r0, r7, [sp, #12]\n"
-#define HALVES_ENTRIES                                              \
-  ".word 10b + 1, 17b + 1, 16b + 1, 15b + 1\n"                      \
-  ".word 14b + 1, 13b + 1, 12b + 1, 11b + 1\n"
+#define HALVES_ADDRESSES                                            \
+  ADDRESSES("10b + 1, 17b + 1, 16b + 1, 15b + 1\n"                  \
+            ".word 14b + 1, 13b + 1, 12b + 1, 11b + 1")
 
 #define HALVES_FLOOR(sum, multiplier, rounding, to)                 \
   "smmla " sum ", " sum ", " multiplier ", " rounding "\n"          \
-  "ssat " sum ", #8, " sum ", asr #11\n"                            \
+  "ssat " sum ", #8, " sum ", asr #12\n"                            \
   "strb " sum ", " to "\n"
 #define HALVES_NEAREST(sum, multiplier, rounding, to)               \
   "add r8, " rounding ", " sum ", asr #31\n"                        \
@@ -294,7 +307,7 @@ ASSEMBLY_FUNCTION(halves_floor_2,
   HALVES_FLOOR("r11", "r2", "r3", "[r0, r7]") HALVES_FLOOR("r10", "r2", "r3", "[r0], #1")
   NEXT_CHANNEL
   HALVES_FLOOR("lr", "r5", "r6", "[r0, r7]") HALVES_FLOOR("r12", "r5", "r6", "[r0], #1")
-  LEAVE("r2") HALVES_ENTRIES)
+  LEAVE("r2", "bpl 1b\n") HALVES_ADDRESSES)
 
 ASSEMBLY_FUNCTION(halves_nearest_2,
   ENTER(16, 8)
@@ -302,7 +315,7 @@ ASSEMBLY_FUNCTION(halves_nearest_2,
   HALVES_NEAREST("r11", "r2", "r3", "[r0, r7]") HALVES_NEAREST("r10", "r2", "r3", "[r0], #1")
   NEXT_CHANNEL
   HALVES_NEAREST("lr", "r5", "r6", "[r0, r7]") HALVES_NEAREST("r12", "r5", "r6", "[r0], #1")
-  LEAVE("r2") HALVES_ENTRIES)
+  LEAVE("r2", "bpl 1b\n") HALVES_ADDRESSES)
 
 // clang-format on
 
@@ -355,39 +368,44 @@ static const int32_t *sum_halves(const struct channel_pairs *pairs, const uint32
 
 static int32_t shift_left(int32_t sum, int32_t shift) { return (int32_t)((uint32_t)sum << shift); }
 
-static void round_bytes_floor(const int32_t *constants, const int32_t sums[2], int32_t values[2]) {
+void floor_2(const int32_t *constants, const int32_t sums[2], int32_t values[2]) {
   int32_t a = shift_left(sums[0], constants[2] & 0xFF);
   values[0] = SSAT8_ASR(smmla(a, constants[0], constants[1]), 14);
   values[1] = ssat8(smmla(sums[1], constants[3], constants[4]) >> (constants[2] >> 8 & 0xFF));
 }
 
-static void round_halves_floor(const int32_t *constants, const int32_t sums[2], int32_t values[2]) {
-  values[0] = SSAT8_ASR(smmla(sums[0], constants[0], constants[1]), 11);
-  values[1] = SSAT8_ASR(smmla(sums[1], constants[3], constants[4]), 11);
+static void halves_floor(const int32_t *constants, const int32_t sums[2], int32_t values[2]) {
+  values[0] = SSAT8_ASR(smmla(sums[0], constants[0], constants[1]), 12);
+  values[1] = SSAT8_ASR(smmla(sums[1], constants[3], constants[4]), 12);
 }
 
 static int32_t nearest(int32_t twice, int32_t multiplier, int32_t rounding, int32_t shift) {
   return ssat8(smmlar(twice, multiplier, rounding + (twice >> 31)) >> shift);
 }
 
-static void round_halves_nearest(const int32_t *constants, const int32_t sums[2],
-                                 int32_t values[2]) {
+static void halves_nearest(const int32_t *constants, const int32_t sums[2], int32_t values[2]) {
   values[0] = nearest(sums[0], constants[0], constants[1], constants[2] & 0xFF);
   values[1] = nearest(sums[1], constants[3], constants[4], constants[2] >> 8 & 0xFF);
 }
 
-static void round_bytes_nearest(const int32_t *constants, const int32_t sums[2],
-                                int32_t values[2]) {
+void nearest_2(const int32_t *constants, const int32_t sums[2], int32_t values[2]) {
   const int32_t twice[2] = {shift_left(sums[0], 1), sums[1] >> 7};
-  round_halves_nearest(constants, twice, values);
+  halves_nearest(constants, twice, values);
+}
+
+void floor_3(const int32_t *constants, const int32_t sums[2], int32_t values[2]) {
+  floor_2(constants, sums, values);
+}
+
+void nearest_3(const int32_t *constants, const int32_t sums[2], int32_t values[2]) {
+  nearest_2(constants, sums, values);
 }
 
 typedef const int32_t *sum_pair(const struct channel_pairs *pairs, const uint32_t *column,
                                 int32_t pixels, const int32_t *stream, int32_t sums[2]);
-typedef void round_pair(const int32_t *constants, const int32_t sums[2], int32_t values[2]);
 
 static void multiply(const struct channel_pairs *pairs, int8_t *output, int32_t pixels,
-                     int32_t width, sum_pair *sum, round_pair *round) {
+                     int32_t width, sum_pair *sum, finish_pair *finish) {
   for (int32_t group = 0; group < pairs->groups; ++group) {
     const uint32_t *columns = pairs->columns + group * pairs->blocks * 2 * width;
     for (int32_t i = 0; i < pixels; ++i, output += pairs->channels) {
@@ -396,7 +414,7 @@ static void multiply(const struct channel_pairs *pairs, int8_t *output, int32_t 
       for (int last = 0; !last; stream += 5) {
         int32_t sums[2], values[2];
         stream = sum(pairs, columns + i, width, stream, sums);
-        round(stream, sums, values);
+        finish(stream, sums, values);
         last = stream[2] < 0;
         *to++ = (int8_t)values[0];
         if (!last || !pairs->odd) {
@@ -407,20 +425,28 @@ static void multiply(const struct channel_pairs *pairs, int8_t *output, int32_t 
   }
 }
 
-#define TWIN(name, pixels, width, sum, round)                    \
-  void name(const struct channel_pairs *pairs, int8_t *output) { \
-    multiply(pairs, output, pixels, width, sum, round);          \
-  }
+void bytes_2(const struct channel_pairs *pairs, int8_t *output) {
+  multiply(pairs, output, 2, 2, sum_bytes, pairs->finish);
+}
 
-TWIN(bytes_floor_2, 2, 2, sum_bytes, round_bytes_floor)
-TWIN(bytes_floor_3, 3, 3, sum_bytes, round_bytes_floor)
-TWIN(bytes_nearest_2, 2, 2, sum_bytes, round_bytes_nearest)
-TWIN(bytes_nearest_3, 3, 3, sum_bytes, round_bytes_nearest)
-TWIN(sliding_floor_2, 2, 4, sum_sliding, round_bytes_floor)
-TWIN(sliding_floor_3, 3, 5, sum_sliding, round_bytes_floor)
-TWIN(sliding_nearest_2, 2, 4, sum_sliding, round_bytes_nearest)
-TWIN(sliding_nearest_3, 3, 5, sum_sliding, round_bytes_nearest)
-TWIN(halves_floor_2, 2, 2, sum_halves, round_halves_floor)
-TWIN(halves_nearest_2, 2, 2, sum_halves, round_halves_nearest)
+void bytes_3(const struct channel_pairs *pairs, int8_t *output) {
+  multiply(pairs, output, 3, 3, sum_bytes, pairs->finish);
+}
+
+void sliding_2(const struct channel_pairs *pairs, int8_t *output) {
+  multiply(pairs, output, 2, 4, sum_sliding, pairs->finish);
+}
+
+void sliding_3(const struct channel_pairs *pairs, int8_t *output) {
+  multiply(pairs, output, 3, 5, sum_sliding, pairs->finish);
+}
+
+void halves_floor_2(const struct channel_pairs *pairs, int8_t *output) {
+  multiply(pairs, output, 2, 2, sum_halves, halves_floor);
+}
+
+void halves_nearest_2(const struct channel_pairs *pairs, int8_t *output) {
+  multiply(pairs, output, 2, 2, sum_halves, halves_nearest);
+}
 
 #endif

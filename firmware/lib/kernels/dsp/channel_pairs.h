@@ -19,7 +19,7 @@
 //   bytes and sliding, floor:
 //                    a: (high(sum << shift, multiplier) + rounding) >> 14
 //                    b: (high(256 * sum, multiplier) + rounding) >> shift
-//   halves, floor:   (high(sum, multiplier) + rounding) >> 11
+//   halves, floor:   (high(sum, multiplier) + rounding) >> 12
 //   nearest:         (high(2 * sum, multiplier) rounded + rounding - (sum < 0)) >> shift
 //                    of a sum that, for halves, is already doubled in weights and bias
 //
@@ -29,6 +29,11 @@
 
 #include <stdint.h>
 
+// Not to be called: what the functions below do once they have a pair's sums. On cores with SMLAD
+// it is a piece of them.
+typedef void finish_pair(const int32_t *constants, const int32_t sums[2], int32_t values[2]);
+finish_pair floor_2, floor_3, nearest_2, nearest_3;
+
 struct channel_pairs {
   const uint32_t *columns;  // of each group of pixels after the other, see columns.h
   const int32_t *stream;
@@ -36,17 +41,14 @@ struct channel_pairs {
   int32_t channels;  // values from an output pixel to the next; 0 for one pixel that is there twice
   int32_t odd;       // 1: the last pair has no channel b
   int32_t groups;    // of pixels, at least 1; their outputs follow each other
+  finish_pair *finish;  // one for the same number of pixels; of no meaning for halves
 };
 
 // Each computes groups of 2 or 3 pixels; sliding windows are laid by lay_sliding.
-void bytes_floor_2(const struct channel_pairs *pairs, int8_t *output);
-void bytes_floor_3(const struct channel_pairs *pairs, int8_t *output);
-void bytes_nearest_2(const struct channel_pairs *pairs, int8_t *output);
-void bytes_nearest_3(const struct channel_pairs *pairs, int8_t *output);
-void sliding_floor_2(const struct channel_pairs *pairs, int8_t *output);
-void sliding_floor_3(const struct channel_pairs *pairs, int8_t *output);
-void sliding_nearest_2(const struct channel_pairs *pairs, int8_t *output);
-void sliding_nearest_3(const struct channel_pairs *pairs, int8_t *output);
+void bytes_2(const struct channel_pairs *pairs, int8_t *output);
+void bytes_3(const struct channel_pairs *pairs, int8_t *output);
+void sliding_2(const struct channel_pairs *pairs, int8_t *output);
+void sliding_3(const struct channel_pairs *pairs, int8_t *output);
 void halves_floor_2(const struct channel_pairs *pairs, int8_t *output);
 void halves_nearest_2(const struct channel_pairs *pairs, int8_t *output);
 

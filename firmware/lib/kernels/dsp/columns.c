@@ -145,6 +145,40 @@ ASSEMBLY_FUNCTION(lay_columns_3,
   GROUP_ENDS("r10", "add r4, r4, r5\n")
   "pop {r3-r11, pc}\n")
 
+// As lay_columns_2, with the single values in r10 and r12 for the first and second run.
+#define RUN_OF_9              \
+  "ldr r1, [r9], #4\n"        \
+  "add r1, r1, r8\n"          \
+  "add r2, r1, r11\n"         \
+  BLOCK_OF_2                  \
+  BLOCK_OF_2
+
+ASSEMBLY_FUNCTION(lay_3x3x3_2,
+  "push {r4-r11, lr}\n"
+  "mov r3, r1\n"
+  "ldrd r8, r9, [r3]\n"
+  "ldr r11, [r3, #12]\n"
+  "ldr lr, [r3, #20]\n"
+  "0:\n"
+  RUN_OF_9
+  "ldrsb r10, [r1]\n"
+  "ldrsb r12, [r2]\n"
+  RUN_OF_9
+  "ldrsb r4, [r1]\n"
+  "ldrsb r5, [r2]\n"
+  "pkhbt r10, r10, r4, lsl #16\n"
+  "pkhbt r12, r12, r5, lsl #16\n"
+  RUN_OF_9
+  "ldrsb r1, [r1]\n"
+  "ldrsb r2, [r2]\n"
+  "strd r10, r12, [r0], #8\n"
+  "strd r1, r2, [r0], #8\n"
+  "sub r9, r9, #12\n"
+  "add r8, r8, r11, lsl #1\n"
+  "subs lr, lr, #1\n"
+  "bne 0b\n"
+  "pop {r4-r11, pc}\n")
+
 // r0 columns, r1 first pixel, r2 stride, r3 three times that, r4 and up a block. Stack: runs 0,
 // offsets 4, runs left 8, blocks left 12, back 16.
 #define LAY_SLIDING(block, advance)  \
@@ -277,6 +311,8 @@ static void lay(uint32_t *columns, struct column_runs *runs, int32_t pixels, int
 void lay_columns_2(uint32_t *columns, struct column_runs *runs) { lay(columns, runs, 2, 2); }
 
 void lay_columns_3(uint32_t *columns, struct column_runs *runs) { lay(columns, runs, 3, 3); }
+
+void lay_3x3x3_2(uint32_t *columns, struct column_runs *runs) { lay(columns, runs, 2, 2); }
 
 void lay_sliding_2(uint32_t *columns, struct column_runs *runs) { lay(columns, runs, 4, 2); }
 

@@ -29,6 +29,9 @@ struct column_runs {
 void lay_columns_2(uint32_t *columns, struct column_runs *runs);
 void lay_columns_3(uint32_t *columns, struct column_runs *runs);
 
+// The same as lay_columns_2 for three runs of nine values, the last of which is a single one.
+void lay_3x3x3_2(uint32_t *columns, struct column_runs *runs);
+
 // Lay for groups of 2 or 3 windows, three pixels wide and one pixel apart, the 4 or 5 pixels below
 // them; runs are of pixels. `singles` is 0.
 void lay_sliding_2(uint32_t *columns, struct column_runs *runs);
