@@ -30,6 +30,8 @@ class Kernel(Enum):
     BYTES_NEAREST = "bytes_nearest"
     HALVES_FLOOR = "halves_floor"
     HALVES_NEAREST = "halves_nearest"
+    SLIDING_FLOOR = "sliding_floor"
+    SLIDING_NEAREST = "sliding_nearest"
 
     @property
     def halves(self) -> bool:
@@ -134,6 +136,8 @@ _FITS: Mapping[Kernel, Callable[[Accumulators], Channels | None]] = {
     Kernel.BYTES_NEAREST: _bytes_nearest,
     Kernel.HALVES_FLOOR: _halves_floor,
     Kernel.HALVES_NEAREST: _halves_nearest,
+    Kernel.SLIDING_FLOOR: _bytes_floor,
+    Kernel.SLIDING_NEAREST: _bytes_nearest,
 }
 
 
@@ -218,7 +222,8 @@ def stream(channels: Channels, kernel: Kernel, lanes: npt.NDArray[np.intp]) -> I
     Args:
         channels: from `fit`.
         kernel: that reads it.
-        lanes: [words of a column, 2], which value of the depth lies in each lane; -1: none.
+        lanes: [words, 2], which value of the depth each lane of the weights' words, in order,
+            belongs to; -1: none.
     """
     padded = np.concatenate(
         [channels.weights, np.zeros((len(channels.weights), 1), dtype=np.int64)], axis=1
