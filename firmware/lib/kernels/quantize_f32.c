@@ -3,12 +3,12 @@
 
 // Rounds half away from zero, as C's roundf does, and saturates far beyond 8 bits.
 static inline int32_t round_half_away(float x) {
-  enum { FAR = 1 << 16 };
-  if (!(x > -FAR)) {
-    return -FAR;
+  const int32_t far = 1 << 16;
+  if (!(x > (float)-far)) {
+    return -far;
   }
-  if (x > FAR) {
-    return FAR;
+  if (x > (float)far) {
+    return far;
   }
   int32_t truncated = (int32_t)x;
   float rest = x - (float)truncated;

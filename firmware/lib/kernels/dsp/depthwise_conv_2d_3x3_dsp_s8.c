@@ -122,8 +122,10 @@ __asm__(
     " mov r3, r9\n"
     " mov r9, r12\n"
     " mov r12, r3\n"
-    ".endm\n"
+    ".endm\n");
 
+// Apart, because C compilers need not take longer strings than 4,095 characters.
+__asm__(
     // The function. `signed`: whether the rounding depends on the sign of an accumulator. If so,
     // both lie at the stack's end, and r11 is free.
     ".macro depthwise_walk name, signed\n"
