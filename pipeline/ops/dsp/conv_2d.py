@@ -33,7 +33,8 @@ def call(op: Op, graph: Graph) -> KernelCall | None:
 def convolution_call(op: Op, graph: Graph, filter_ohwi: Array) -> KernelCall | None:
     """The same for an operator without groups whose filter is [out, height, width, in]."""
     x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    columns = choose_columns(attrs_of(op).window, x.shape[3], output.shape[3], output.shape[2])
+    window, width = attrs_of(op).window, output.shape[2]
+    columns = choose_columns(window, x.shape[3], output.shape[3], width)
     accumulators = convolution_accumulators(
         op, graph, filter_ohwi.reshape(filter_ohwi.shape[0], -1)
     )
@@ -76,34 +77,40 @@ def _call(op: Op, graph: Graph, columns: Columns, kernel: Kernel, channels: Chan
     pixels = 2 if kernel.halves else 3
     group_bytes = (pixels + 2 * columns.sliding) * 8 * columns.blocks
     groups = max(1, min(_COLUMNS_BYTES // group_bytes, 255))
+    tail = columns.run_length % 4
     geometry = {
         "input_h": x.shape[1],
         "input_w": x.shape[2],
         "input_c": x.shape[3],
         "output_w": output.shape[2],
         "output_c": output.shape[3],
-        "filter_h": window.filter_h,
-        "filter_w": window.filter_w,
         "stride_h": window.stride_h,
         "stride_w": window.stride_w,
-        "dilation_h": window.dilation_h,
-        "dilation_w": window.dilation_w,
         "pad_top": window.pad_top,
         "pad_left": window.pad_left,
-        "row_runs": columns.row_runs,
-        "run_taps": columns.run_taps,
+        "reach_h": window.reach_h,
+        "reach_w": window.reach_w,
+        "rows": window.filter_h,
+        "row_step": window.dilation_h,
+        "runs": columns.row_runs,
+        "run_step": window.dilation_w * x.shape[3],
+        "run_blocks": columns.run_length // 4,
         "blocks": columns.blocks,
     }
+    small = {
+        "back": 4 - tail if tail and not columns.rest else 0,
+        "singles": tail if columns.rest else 0,
+        "groups": groups,
+    }
     return KernelCall(
-        function=f"conv_2d_{kernel.value}_dsp_s8",
+        function=f"conv_2d_{_variant(columns, kernel)}_dsp_s8",
         header="dsp/conv_2d_dsp_s8.h",
         params_type="conv_2d_dsp_params",
         fields=fields_of(
             label_of(op),
             stream=("pointer", "stream"),
             **{name: ("uint16_t", number) for name, number in geometry.items()},
-            rest=("uint8_t", int(columns.rest)),
-            groups=("uint8_t", groups),
+            **{name: ("uint8_t", number) for name, number in small.items()},
             input_zero_point=("int8_t", zero_point_of(x)),
             output_min=("int8_t", lowest),
             output_max=("int8_t", highest),
@@ -122,14 +129,18 @@ def _call(op: Op, graph: Graph, columns: Columns, kernel: Kernel, channels: Chan
     )
 
 
+def _variant(columns: Columns, kernel: Kernel) -> str:
+    """The middle of the function's name: its kernel, or its kernel's for pictures in colour."""
+    colour = (columns.runs, columns.run_length, columns.rest) == (3, 9, True)
+    return "3x3x3_floor" if colour and kernel is Kernel.HALVES_FLOOR else kernel.value
+
+
 def _patch_bytes(op: Op, graph: Graph, pixels: int) -> int:
     """Size of the copy of what lies below the windows of some pixels, if padding is part of it."""
     window = attrs_of(op).window
     x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    reach_h = (window.filter_h - 1) * window.dilation_h + 1
-    reach_w = (window.filter_w - 1) * window.dilation_w + 1
-    end_y = (output.shape[1] - 1) * window.stride_h - window.pad_top + reach_h
-    end_x = (output.shape[2] - 1) * window.stride_w - window.pad_left + reach_w
+    end_y = (output.shape[1] - 1) * window.stride_h - window.pad_top + window.reach_h
+    end_x = (output.shape[2] - 1) * window.stride_w - window.pad_left + window.reach_w
     if window.pad_top == window.pad_left == 0 and end_y <= x.shape[1] and end_x <= x.shape[2]:
         return 0
-    return window.filter_h * ((pixels - 1) * window.stride_w + reach_w) * x.shape[3]
+    return window.filter_h * ((pixels - 1) * window.stride_w + window.reach_w) * x.shape[3]
