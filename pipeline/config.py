@@ -126,7 +126,8 @@ class PruneSection:
         round_to: widths become multiples of it.
         min_channels: that stay in every layer.
         max_ratio: of a layer's channels that may go.
-        epochs: of fine-tuning afterwards, or after each step of a method.
+        epochs: of fine-tuning afterwards, or after each step of a method; 0 is half as many as
+            a training takes, over all steps.
         learning_rate: of fine-tuning, the highest; 0 is half of what training starts with.
         options: of the method's own, each "key=value".
     """

@@ -216,7 +216,7 @@ def prune_tables(report: Mapping[str, Any]) -> Group:
             facts.add_row(label, _percent(before[key]), _percent(after[key]), "")
     parts: list[RenderableType] = [facts]
     if report["deployed"]:
-        parts.append(_deployed_table(report["deployed"]))
+        parts.append(deployed_table(report["deployed"]))
     groups = make_table("<group", "<layers", "before", "after")
     for group in report["groups"]:
         layers = list(dict.fromkeys(member["layer"] for member in group["members"]))
@@ -258,16 +258,15 @@ def _before_and_after(title: str, report: Mapping[str, Any]) -> Table:
     return table
 
 
-def _deployed_table(deployed: Mapping[str, Any]) -> Table:
-    how = ""
-    if "ram_bytes" in deployed:
-        other = deployed.get("overhead_of")
-        how = ", built and run" if deployed["measured"] else f", worked out as on {other}"
-    table = _facts(f"On {deployed['board']}{how}")
+def deployed_table(deployed: Mapping[str, Any]) -> Table:
+    """Whether a pruned model fits a board, and what it takes of it."""
+    table = _facts(f"On {deployed['board']}")
     fits = {True: "yes", False: "no", None: "unknown"}[deployed["fits"]]
     reason = deployed["reason"]
     table.add_row("fits", Text(f"{fits}: {reason}" if reason else fits, style=_FITS[fits]))
     if "ram_bytes" in deployed:
+        worked_out = f"worked out as on {deployed.get('overhead_of')}"
+        table.add_row("sizes", "built and run" if deployed["measured"] else worked_out)
         arena, weights = _bytes(deployed["arena_bytes"]), _bytes(deployed["weights_bytes"])
         table.add_row("RAM", f"{_bytes(deployed['ram_bytes'])}, arena {arena}")
         table.add_row("flash", f"{_bytes(deployed['flash_bytes'])}, weights {weights}")

@@ -15,7 +15,7 @@ from pipeline.errors import ConfigError
 from pipeline.report.progress import Reporter
 from pipeline.stages.firmware import Stages
 from pipeline.stages.keys import stage_key
-from pipeline.stages.prune_methods import Limits, PruneSettings
+from pipeline.stages.prune_methods import Limits, PruneSettings, planned_epochs
 
 if TYPE_CHECKING:
     from pipeline.data import Dataset, Split
@@ -88,8 +88,7 @@ class Learning:
         sections = config.to_dict()
         settings = {name: dict(sections[name]) for name in ("data", "train", "prune")}
         del settings["data"]["source"]
-        # Fine-tuning follows the training in all but these.
-        del settings["train"]["epochs"], settings["train"]["patience"]
+        del settings["train"]["patience"]
         settings["model"] = {"fresh": not config.model.init}
         if config.prune.budget:
             settings["deploy"] = {"board": target.board.name, "toolchain": target.toolchain}
@@ -106,7 +105,7 @@ class Learning:
 
             pruned = prune_model(
                 read_model(model_path),
-                prune_settings(config),
+                self._prune_settings(),
                 self.data,
                 target.board if config.prune.budget else None,
                 self.reporter,
@@ -246,6 +245,18 @@ class Learning:
             seed=self.config.run.seed,
             augment=recipe.augment if settings.augment else None,
         )
+
+    def _prune_settings(self) -> PruneSettings:
+        """The [prune] section, with as many epochs as there are samples for."""
+        from pipeline.model.train import num_epochs
+
+        settings = prune_settings(self.config)
+        if settings.epochs:
+            return settings
+        _, split = self.data
+        epochs = num_epochs(self._train_options(), len(split.train)) // 2
+        rounds = planned_epochs(dataclasses.replace(settings, epochs=1)) or 1
+        return dataclasses.replace(settings, epochs=max(1, epochs // rounds))
 
     def _train_facts(self, start: LoadedModel, result: TrainResult) -> dict[str, Any]:
         from pipeline.model.facts import model_facts

@@ -71,7 +71,7 @@ METHODS: dict[str, Method] = {
     ),
     "blockwise": Method(
         run=prune_blockwise,
-        common=("criterion", "data", "limits", "ignore", "tolerance"),
+        common=("keep_params", "criterion", "data", "limits", "ignore", "tolerance"),
         options={"paper": bool, "k": float, "r_max": float, "weights": dict},
         budgets=tuple(RESOURCES),
         amounts=("paper", "k"),

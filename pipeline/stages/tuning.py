@@ -110,10 +110,10 @@ class Tuning:
 
     def fine_tune(self, model: KerasModel, epochs: int) -> KerasModel:
         """Train a model in place; the epoch that validates best is kept."""
+        self._calls += 1
         # Where channels are gone, batch statistics are of another model; moving averages, at a
         # momentum of 0.999 in MobileNets, would not come round in a few epochs.
         recalibrate(model, self.scoring)
-        self._calls += 1
         trainer = self._trainer(model)
         before = self._epochs_done
         planned = max(self._planned or 0, before + epochs)

@@ -316,6 +316,17 @@ def test_a_boards_memory_is_a_budget_of_the_real_planner() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("measured")
+def test_blockwise_fits_a_board_by_the_real_planner() -> None:
+    settings = PruneSettings(method="blockwise", limits=Limits(round_to=2, min_channels=2))
+    pruned = prune_model(detector(), settings, None, BOARD, Reporter(quiet=True))
+    deployed = pruned.report["deployed"]
+    assert pruned.report["budget"] == "ram=9000,flash=8000"
+    assert deployed["ram_bytes"] <= 9000
+    assert deployed["flash_bytes"] <= 8000
+
+
+@pytest.mark.slow
 def test_a_budget_of_the_arena_needs_no_firmware(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(DeployedCost, "_deploy")
     cost = DeployedCost(BOARD, Reporter(quiet=True), measures=False)
@@ -327,17 +338,6 @@ def test_a_budget_of_the_arena_needs_no_firmware(monkeypatch: pytest.MonkeyPatch
     pruned = prune_model(model, settings, None, None, Reporter(quiet=True))
     assert pruned.report["deployed"] is None
     assert cost(pruned.model)["arena_bytes"] <= limit
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("measured")
-def test_blockwise_fits_a_board_by_the_real_planner() -> None:
-    settings = PruneSettings(method="blockwise", limits=Limits(round_to=2, min_channels=2))
-    pruned = prune_model(detector(), settings, None, BOARD, Reporter(quiet=True))
-    deployed = pruned.report["deployed"]
-    assert pruned.report["budget"] == "ram=9000,flash=8000"
-    assert deployed["ram_bytes"] <= 9000
-    assert deployed["flash_bytes"] <= 8000
 
 
 def test_a_board_is_the_budget_where_nothing_else_says_how_much_goes() -> None:

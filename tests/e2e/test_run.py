@@ -42,14 +42,18 @@ emulator = "unicorn"
 """
 
 
-def command(folder: Path, *options: str) -> list[str]:
-    arguments = ["run", str(folder / "run.toml"), "--runs", str(folder / "runs"), *options]
+def command(folder: Path, *options: str, verb: str = "run") -> list[str]:
+    arguments = [verb, str(folder / "run.toml"), "--runs", str(folder / "runs"), *options]
     return [sys.executable, "-m", "pipeline", *arguments]
 
 
-def start(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def start(folder: Path, *options: str, verb: str = "run") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(folder, *options), cwd=REPOSITORY, capture_output=True, text=True, check=False
+        command(folder, *options, verb=verb),
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -139,38 +143,108 @@ def test_a_run_prunes_between_training_and_quantization(tmp_path: Path) -> None:
     assert "Did you mean 'l1-filter'?" in wrong.stderr
 
 
-def test_an_interrupted_training_goes_on(tmp_path: Path) -> None:
-    (tmp_path / "run.toml").write_text(CONFIG.format(epochs=400))
+def stop_at(arguments: list[str], words: str, signum: int, folder: Path) -> list[str]:
+    """Start a command, send it a signal as soon as a line holds the words; the lines it wrote."""
     process = subprocess.Popen(
-        command(tmp_path),
-        cwd=REPOSITORY,
+        [sys.executable, "-m", "pipeline", *arguments],
+        cwd=folder,
         stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
         text=True,
-        env=os.environ,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         preexec_fn=_heed_ctrl_c,
     )
     assert process.stderr is not None
-    seen = []
+    lines = []
     for line in process.stderr:
-        seen.append(line)
-        if "epoch 2 of" in line:
-            process.send_signal(signal.SIGINT)
+        lines.append(line)
+        if words in line:
+            process.send_signal(signum)
             break
-    rest = process.communicate()[1]
-    assert process.returncode == 130, "".join(seen) + rest
-    assert "go on with" in rest
-    assert not (tmp_path / "runs" / "tiny" / "train").exists()
+    lines += process.communicate()[1].splitlines(keepends=True)
+    assert process.returncode == (130 if signum == signal.SIGINT else -signum), "".join(lines)
+    return lines
 
-    process = subprocess.Popen(
-        command(tmp_path), cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, env=os.environ
+
+def holds(lines: list[str], words: str) -> bool:
+    return any(words in line for line in lines)
+
+
+def test_an_interrupted_training_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(CONFIG.format(epochs=400))
+    arguments = command(tmp_path)[3:]
+    lines = stop_at(arguments, "epoch 2 of", signal.SIGINT, tmp_path)
+    assert holds(lines, "go on with")
+    assert not (tmp_path / "runs" / "tiny" / "train").exists()
+    lines = stop_at(arguments, "epoch 4 of", signal.SIGKILL, tmp_path)
+    assert not holds(lines, "epoch 1 of")
+
+
+def test_an_interrupted_fine_tuning_goes_on(tmp_path: Path) -> None:
+    steps = '[prune]\nmethod = "magnitude"\nratio = 0.3\nepochs = 3\noptions = ["iterations=2"]\n'
+    (tmp_path / "run.toml").write_text(CONFIG.format(epochs=1) + steps)
+    arguments = command(tmp_path)[4:]
+    lines = stop_at(["quantize", *arguments], "epoch 2 of 6", signal.SIGINT, tmp_path)
+    assert holds(lines, "go on with")
+    lines = stop_at(["quantize", *arguments], "epoch 5 of 6", signal.SIGKILL, tmp_path)
+    assert holds(lines, "train: up to date")
+    assert holds(lines, "resuming after epoch 2")
+    assert not holds(lines, "epoch 2 of 6")
+    root = tmp_path / "runs" / "tiny"
+    assert not (root / "prune").exists()
+    last = start(tmp_path, verb="quantize")
+    assert last.returncode == 0, last.stderr
+    # Of the first iteration nothing is trained again.
+    assert "resuming after epoch 3" in last.stderr
+    assert "resuming after epoch 2" in last.stderr
+    assert [f"epoch {n} of 6" in last.stderr for n in range(1, 7)] == [False] * 5 + [True]
+    report = json.loads((root / "prune" / "facts.json").read_text())
+    assert [step["name"] for step in report["steps"]] == ["iteration 1", "iteration 2"]
+    assert report["method"] == "magnitude"
+    assert not list((root / "state").iterdir())
+
+
+def test_the_verb_goes_on_as_well(tmp_path: Path) -> None:
+    from pipeline.model import build_model
+
+    build_model("mobilenet_v1", (32, 32, 3), 2, alpha=0.1).save(tmp_path / "model.keras")
+    arguments = ["prune", "model.keras", "--ratio", "0.3", "--data", "synthetic:80"]
+    arguments += ["--epochs", "4", "--out", "small.keras"]
+    lines = stop_at(arguments, "epoch 2 of 4", signal.SIGINT, tmp_path)
+    assert holds(lines, "go on with")
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert process.stderr is not None
-    epochs = []
-    for line in process.stderr:
-        if "epoch" in line:
-            epochs.append(line)
-        if "epoch 4 of" in line:
-            process.kill()
-            break
-    process.communicate()
-    assert not any("epoch 1 of" in line for line in epochs), epochs
+    assert done.returncode == 0, done.stderr
+    assert "resuming after epoch 2" in done.stderr
+    assert "epoch 2 of 4" not in done.stderr
+    assert (tmp_path / "small.keras").exists()
+
+
+def test_the_example_prunes_a_detector_down_to_the_board(tmp_path: Path) -> None:
+    """`make run` in small: the network and the settings are those of the example."""
+    arguments = [sys.executable, "-m", "pipeline", "run", "examples/person.toml"]
+    for setting in ("data.source=synthetic:90", "train.epochs=1", "deploy.samples=4"):
+        arguments += ["--set", setting]
+    done = subprocess.run(
+        [*arguments, "--set", "deploy.emulator=unicorn", "--runs", str(tmp_path)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "person" / "report" / "report.json").read_text())
+    pruned = report["prune"]
+    assert pruned["after"]["params"] < 0.8 * pruned["before"]["params"]
+    assert pruned["after"]["macs"] < 0.8 * pruned["before"]["macs"]
+    assert report["deployment"]["model"]["macs"] <= pruned["after"]["macs"]
+    assert report["deployment"]["mismatches"] == 0
+    assert "0 of 4 outputs differ from the reference" in done.stdout
+    assert "float, before pruning" in done.stdout
+    assert "peak activations, bytes" in done.stdout

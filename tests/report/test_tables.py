@@ -5,10 +5,13 @@ import pytest
 from pipeline.device.board import load_board
 from pipeline.report.deployment import deployment_report
 from pipeline.report.memory import live_bytes, plan_report
+from pipeline.report.run import run_report
 from pipeline.report.tables import (
+    deployed_table,
     deployment_tables,
     plan_tables,
     print_tables,
+    prune_tables,
     run_tables,
 )
 from tests.report import fakes
@@ -83,3 +86,89 @@ def test_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     for part in ("Run person", "float", "80.00%", "int8", "75.00%", "50.00%"):
         assert part in text
     assert "on the device" not in text
+    assert "before pruning" not in text
+
+
+def side(scale: int, accuracy: float) -> dict[str, object]:
+    return {
+        "params": 1000 * scale,
+        "macs": 3000 * scale,
+        "peak_activation_bytes": 200 * scale,
+        "accuracy": accuracy,
+        "balanced_accuracy": accuracy - 0.01,
+    }
+
+
+def test_a_run_that_prunes(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"samples": 4, "plain": 0.75, "balanced": 0.5}
+    pruned = {
+        "method": "taylor",
+        "trained_epochs": 6,
+        "before": side(4, 0.91),
+        "after": side(3, 0.92),
+    }
+    quantized = {"accuracy": {"float": {**row, "plain": 0.8}, "int8": row}}
+    report = run_report("person", {}, {}, quantized, deployment(), pruned=pruned)
+    print_tables(run_tables(report))
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    for line in (
+        "float, before pruning 4 91.00% 90.00%",
+        "float, pruned 4 80.00% 50.00%",
+        "int8 4 75.00% 50.00%",
+        "int8 on the device 4 75.00% 75.00%",
+        "pruned by taylor, 6 epochs of fine-tuning before after left",
+        "parameters 4,000 3,000 75.0%",
+        "MACs 12,000 9,000 75.0%",
+        "peak activations, bytes 800 600 75.0%",
+    ):
+        assert line in lines, lines
+
+
+DEPLOYED = {
+    "measured": (
+        {"fits": True, "reason": "", "measured": True},
+        (
+            "On nano",
+            "fits yes",
+            "sizes built and run",
+            "RAM 9 B, arena 5 B",
+            "flash 8 B, weights 6 B",
+        ),
+    ),
+    "worked out": (
+        {"fits": False, "reason": "too large", "measured": False, "overhead_of": "mps2"},
+        ("fits no: too large", "sizes worked out as on mps2"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("deployed", "words"), DEPLOYED.values(), ids=DEPLOYED)
+def test_a_pruned_model_says_whether_it_fits(
+    deployed: dict[str, object], words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = {"ram_bytes": 9, "arena_bytes": 5, "flash_bytes": 8, "weights_bytes": 6}
+    whole = {**side(4, 0.9), "average_precision": None}
+    report = {
+        "model": "net",
+        "method": "l1",
+        "before": whole,
+        "after": whole,
+        "deployed": {"board": "nano", **sizes, **deployed},
+        "groups": [],
+        "locked": [],
+        "shortfalls": [],
+        "notes": [],
+        "max_abs_difference": 0.0,
+    }
+    print_tables(prune_tables(report))
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    for line in words:
+        assert line in lines, lines
+
+
+def test_where_fitting_cannot_be_told_the_reason_stands(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    deployed = {"board": "nano", "measured": False, "fits": None, "reason": "no compiler"}
+    print_tables(deployed_table(deployed))
+    assert "unknown: no compiler" in capsys.readouterr().out

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.errors import ConfigError, DoesNotFitError, UnsupportedModelError
+from pipeline.prune.amount import check_amount
 from pipeline.prune.block_ratios import (
     TERMS,
     Probe,
@@ -24,6 +25,7 @@ from pipeline.prune.block_ratios import (
 from pipeline.prune.blocks import check_blocks, find_blocks, holders_of, makers_of
 from pipeline.prune.criteria.base import Criterion, Scored, Scoring, importance
 from pipeline.prune.criteria.table import criterion_named
+from pipeline.prune.facts import model_facts
 from pipeline.prune.fit import RESOURCES
 from pipeline.prune.groups import find_groups
 from pipeline.prune.methods.one_shot import carry_out
@@ -71,6 +73,7 @@ def prune_blockwise(
     r_max: float | None = None,
     weights: Mapping[str, float] | None = None,
     budget: Mapping[str, int] | None = None,
+    keep_params: float | None = None,
     cost: Cost | None = None,
     criterion: str | Criterion = "l1",
     limits: Limits | None = None,
@@ -98,9 +101,10 @@ def prune_blockwise(
         r_max: ratio of the least important block (in default mode at k = 0); None for 0.99
             as published, else for the limits' max_ratio.
         weights: of the terms `TERMS`; None for 1 each, accuracy where `evaluate` is given.
-        budget: most "params", "macs", "peak_activation_bytes", "ram", "flash"; the largest k
-            that meets all is taken instead of `k`.
-        cost: what a model really costs, for budgets of RAM and flash.
+        budget: most "params", "macs", "peak_activation_bytes", "arena", "ram", "flash"; the
+            largest k that meets all is taken instead of `k`.
+        keep_params: a budget of parameters as a share of the model's, in (0, 1).
+        cost: what a model really costs, for budgets of arena, RAM and flash.
         criterion: ranks the channels within a group.
         limits: None for the defaults; not in the paper's mode.
         ignore: layers whose output channels stay.
@@ -122,7 +126,12 @@ def prune_blockwise(
     if r_max is None:
         r_max = 0.99 if paper else limits.max_ratio
     _check(paper=paper, k=k, r_max=r_max, weights=weights, evaluate=evaluate)
-    _check_budget(budget or {}, weights, paper=paper, cost=cost)
+    budget = dict(budget or {})
+    if keep_params is not None:
+        check_amount(None, keep_params)
+        params = int(keep_params * model_facts(model).params)
+        budget["params"] = min(params, budget.get("params", params))
+    _check_budget(budget, weights, paper=paper, cost=cost)
     if isinstance(criterion, str):
         criterion = criterion_named(criterion)
     trace = trace_model(model)
@@ -230,7 +239,7 @@ def _check_budget(
         if name not in known:
             raise ConfigError(
                 f"budget: expected some of {', '.join(dict.fromkeys(known))}. Received: {name!r}. "
-                f"{'Leave it out.' if cost is not None else 'ram and flash need a cost.'}"
+                f"{'Leave it out.' if cost is not None else 'arena, ram and flash need a cost.'}"
             )
 
 

@@ -128,6 +128,14 @@ def test_the_default_mode_meets_a_budget_and_not_by_far() -> None:
     assert filters(result.model, "block_4_project") < 32
 
 
+def test_a_share_of_the_parameters_is_a_budget() -> None:
+    model = mobilenet_v2()
+    result = prune_blockwise(model, keep_params=0.5, limits=Limits(round_to=1))
+    assert 0.49 <= result.after.params / result.before.params <= 0.5
+    tighter = prune_blockwise(model, keep_params=0.5, budget={"params": 400_000})
+    assert tighter.after.params <= 400_000
+
+
 def test_parameters_never_rise_as_k_falls() -> None:
     model = residual()
     params = [
@@ -222,6 +230,8 @@ def test_a_model_with_open_sizes() -> None:
         ({"budget": {"accuracy": 1}}, "budget: expected some of"),
         ({"weights": {"speed": 1.0}}, "weights: expected some of"),
         ({"budget": {"ram": 9}}, "ram and flash need a cost"),
+        ({"keep_params": 1.5}, "share of parameters that stays"),
+        ({"keep_params": 0.5, "paper": True}, "knows no budget"),
         ({"weights": {"params": 0.0}}, "not all 0"),
         ({"weights": {"params": "much"}}, "not all 0"),
         ({"weights": {"accuracy": 1.0}}, "accuracy needs labelled data"),
