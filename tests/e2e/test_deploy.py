@@ -53,9 +53,11 @@ def test_a_small_model(toolchain: str, emulator: str, tmp_path: Path) -> None:
     assert spread["median"] < estimate["min"] <= estimate["median"] <= estimate["max"]
     assert estimate["max"] < 2 * spread["median"]
     layers = report["layers"]
-    # Layers are timed by their steps, each with a call and up to one tick of the clock of its own.
+    # Layers are timed by their steps: each has a call of its own, and up to one tick of the clock.
     steps = len(plan_model(model, load_board("mps2_an386")).steps)
-    assert 0 < sum(layer["estimated_cycles"] for layer in layers) <= estimate["max"] + 40 * steps
+    assert (
+        0 < sum(layer["estimated_cycles"] for layer in layers) <= estimate["max"] + 2 * 40 * steps
+    )
     assert [layer["kind"] for layer in layers] == ["CONV_2D"]
     assert report["model"]["macs"] == sum(layer["macs"] for layer in layers) > 0
     ram, flash = report["ram"], report["flash"]
