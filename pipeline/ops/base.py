@@ -110,6 +110,7 @@ class KernelCall:
             range after them. Empty for a kernel that takes whole tensors as plain pointers.
         scratch_bytes: memory that the kernel may overwrite during a call, passed last, aligned
             to TENSOR_ALIGNMENT_BYTES; 0 for a kernel without that argument.
+        keeps_scratch: whether the scratch has to stay as it is between the calls of a layer.
         in_place: whether the kernel reads each element before it writes it, so that the output
             may be an input of the same size.
     """
@@ -122,6 +123,7 @@ class KernelCall:
     tensors: tuple[int, ...]
     rows: tuple[int, ...] = ()
     scratch_bytes: int = 0
+    keeps_scratch: bool = False
     in_place: bool = False
     gathered: int = 0
 
@@ -144,7 +146,8 @@ class OpModule(Protocol):
     def row_windows(self, op: Op, graph: Graph) -> Mapping[int, RowWindow] | None:
         """For each computed input, the rows of it that an output row reads.
 
-        None where the operator has to see its inputs whole, whatever its kernel.
+        EVERY_ROW where the operator takes in one row of its input after the other. None where
+        it has to see its inputs whole, whatever its kernel.
         """
 
     def call(self, op: Op, graph: Graph) -> KernelCall:

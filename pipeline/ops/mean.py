@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from pipeline.ops.checks import (
     scale_of,
     zero_point_of,
 )
+from pipeline.ops.rows import EVERY_ROW, RowWindow, is_image, num_rows
 from pipeline.records import Graph, Op, Requant
 
 # Sums of so many 8-bit values stay in int32, in the kernel as in the reference.
@@ -88,14 +90,27 @@ def macs(op: Op, graph: Graph) -> int:
     return 0
 
 
-def row_windows(op: Op, graph: Graph) -> None:
-    """The kernel takes whole tensors; see `OpModule.row_windows`."""
+def row_windows(op: Op, graph: Graph) -> Mapping[int, RowWindow] | None:
+    """Rows of an image are added up; see `OpModule.row_windows`."""
+    return {op.inputs[0]: EVERY_ROW} if is_global(op, graph) else None
+
+
+def is_global(op: Op, graph: Graph) -> bool:
+    """Whether it is the mean over all pixels of an image, of more than one row."""
+    attrs = op.attrs
+    assert isinstance(attrs, MeanAttrs)
+    x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    if not is_image(x) or num_rows(x) == 1 or num_rows(output) > 1:
+        return False
+    return (attrs.outer, attrs.inner) == (1, x.shape[3])
 
 
 def call(op: Op, graph: Graph) -> KernelCall:
-    """mean_s8; see `OpModule.call`."""
+    """mean_s8, or mean_rows_s8 over the pixels of an image; see `OpModule.call`."""
     attrs = op.attrs
     assert isinstance(attrs, MeanAttrs)
+    if is_global(op, graph):
+        return global_call(op, graph)
     x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
     requant = mean_factor(op, graph)
     return KernelCall(
@@ -114,6 +129,35 @@ def call(op: Op, graph: Graph) -> KernelCall:
         ),
         constants=(),
         tensors=(op.inputs[0], op.outputs[0]),
+    )
+
+
+def global_call(op: Op, graph: Graph) -> KernelCall:
+    """The call of the kernel that takes the mean over all pixels, row by row."""
+    attrs = op.attrs
+    assert isinstance(attrs, MeanAttrs)
+    x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    _, height, width, channels = x.shape
+    requant = mean_factor(op, graph)
+    return KernelCall(
+        function="mean_rows_s8",
+        header="mean_rows_s8.h",
+        params_type="mean_rows_params",
+        fields=fields_of(
+            label_of(op),
+            input_h=("uint16_t", height),
+            input_w=("uint16_t", width),
+            channels=("uint16_t", channels),
+            input_offset_sum=("int32_t", -zero_point_of(x) * attrs.reduced),
+            multiplier=("int32_t", requant.multiplier),
+            shift=("int8_t", requant.shift),
+            output_offset=("int16_t", zero_point_of(output)),
+        ),
+        constants=(),
+        tensors=(op.inputs[0], op.outputs[0]),
+        rows=(height, 1),
+        scratch_bytes=4 * channels,
+        keeps_scratch=True,
     )
 
 

@@ -30,11 +30,14 @@ class RowWindow:
         stride: from one output row to the next.
         pad: rows above the input's first that output row 0 reaches.
         reach: rows from the first to the last that is read, both included.
+        accumulates: the operator takes in one row of its input after the other, from the first
+            on, and its output is there after the last: y counts rows of the input.
     """
 
     stride: int = 1
     pad: int = 0
     reach: int = 1
+    accumulates: bool = False
 
     def rows(self, first_row: int, end_row: int, height: int) -> range:
         """Rows of an input of `height` rows that output rows first_row to end_row - 1 read."""
@@ -52,6 +55,9 @@ class RowWindow:
 
 # Of an input that has one row, or is read whole.
 ONE_ROW = RowWindow(stride=0)
+
+# Of an input whose rows are added up.
+EVERY_ROW = RowWindow(accumulates=True)
 
 
 def is_image(tensor: Tensor) -> bool:

@@ -148,7 +148,8 @@ def rows_read(op: Op, graph: Graph, first_row: int, end_row: int) -> Mapping[int
     Args:
         op: the operator.
         graph: its graph.
-        first_row, end_row: rows of the output; meaningless where the inputs are read whole.
+        first_row, end_row: rows of the output, or of the input whose rows are added up;
+            meaningless where the inputs are read whole.
     """
     computed = {index for index in op.inputs if index >= 0} - {
         tensor.index for tensor in graph.tensors if tensor.constant is not None
@@ -164,8 +165,14 @@ def rows_read(op: Op, graph: Graph, first_row: int, end_row: int) -> Mapping[int
 
 def rows_written(op: Op, graph: Graph, first_row: int, end_row: int) -> Mapping[int, range]:
     """Rows of each output that a step over rows first_row to end_row - 1 computes."""
-    if row_windows(op, graph) is None:
-        return {index: range(num_rows(graph.tensors[index])) for index in op.outputs}
+    windows = row_windows(op, graph)
+    whole = {index: range(num_rows(graph.tensors[index])) for index in op.outputs}
+    if windows is None:
+        return whole
+    for index, window in windows.items():
+        if window.accumulates:
+            last = end_row == num_rows(graph.tensors[index])
+            return whole if last else dict.fromkeys(op.outputs, range(0))
     return {index: range(first_row, end_row) for index in op.outputs}
 
 

@@ -56,6 +56,8 @@ class _Run:
             if call is None:
                 self._origin[op.outputs[0]] = self._origin[op.inputs[0]]
         self._computed: set[tuple[int, int]] = set()
+        # Of operators that take in their rows in order, how far they are.
+        self._ended: dict[int, int] = {}
 
     def run(self) -> None:
         for place in self._plan.placements:
@@ -80,6 +82,9 @@ class _Run:
         read = list(_rows(rows_read(op, graph, step.first_row, step.end_row)))
         written = list(_rows(rows_written(op, graph, step.first_row, step.end_row)))
         result = graph.tensors[op.outputs[0]]
+        if call.keeps_scratch:
+            self._require(step.first_row == self._ended.get(step.op, 0), f"{what}: out of order")
+            self._ended[step.op] = step.end_row
         for index, row in read:
             self._require(self._holds(index, row), f"{what}: row {row} of {index} is not there")
             tensor = graph.tensors[index]
@@ -93,15 +98,24 @@ class _Run:
             self._computed.add((index, row))
         for index, row in written:
             self._use[self._bytes(index, row)] = _WRITTEN
-        for place in self._plan.placements:
-            if place.scratch_of == step.op:
-                region = slice(place.offset_bytes, place.offset_bytes + place.size_bytes)
-                self._require(bool(np.all(self._use[region] == _UNUSED)), f"{what}: scratch")
-                self._arena[region] = _GARBAGE
+        self._use_scratch(step, call, what)
         for index, row in written:
             self._arena[self._bytes(index, row)] = self._labels(index, row)
         for index, row in read + written:
             self._use[self._bytes(index, row)] = _UNUSED
+
+    def _use_scratch(self, step: Step, call: KernelCall, what: str) -> None:
+        """Overwrite the scratch of a step; where it is kept, check what the step before left."""
+        found = [place for place in self._plan.placements if place.scratch_of == step.op]
+        self._require(len(found) == (call.scratch_bytes > 0), f"{what}: scratch")
+        for place in found:
+            self._require(place.size_bytes >= call.scratch_bytes, f"{what}: scratch")
+            region = slice(place.offset_bytes, place.offset_bytes + place.size_bytes)
+            self._require(bool(np.all(self._use[region] == _UNUSED)), f"{what}: scratch")
+            if call.keeps_scratch and step.first_row > 0:
+                kept = np.all(self._arena[region] == _GARBAGE - step.op - 1)
+                self._require(bool(kept), f"{what}: its scratch is lost")
+            self._arena[region] = _GARBAGE - (step.op + 1 if call.keeps_scratch else 0)
 
     def _rows_of(self, tensors: Sequence[int]) -> Iterator[tuple[int, int]]:
         return _rows({index: range(num_rows(self._graph.tensors[index])) for index in tensors})

@@ -87,23 +87,34 @@ class Layer:
 
     Attributes:
         op: its index in the graph.
-        units: parts that it can be computed in, one after the other: the rows of its output, or 1.
+        units: parts that it can be computed in, one after the other: the rows of its output, those
+            of its input if they are added up, or 1.
         end_row: `Step.end_row` of the step that ends it.
+        accumulates: whether its output is there only after the last unit; units come in order.
         reads: what it reads.
         output: buffer that it writes.
-        factor: rows of that buffer in a unit.
+        factor: rows of that buffer in a unit; all of them if it accumulates.
         in_place: buffers whose rows the output may take over, row by row.
         scratch_bytes: that its kernel needs during each step.
+        keeps_scratch: whether it needs them from the first step to the last.
     """
 
     op: int
     units: int
     end_row: int
+    accumulates: bool
     reads: tuple[Read, ...]
     output: int
     factor: int
     in_place: tuple[int, ...]
     scratch_bytes: int
+    keeps_scratch: bool
+
+    def units_for(self, rows: int) -> int:
+        """Units that have to be computed before so many rows of the output are there."""
+        if self.accumulates:
+            return self.units if rows else 0
+        return -(-rows // self.factor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +184,11 @@ def _layer(
     windows = row_windows(op, graph)
     (output,) = op.outputs
     result = graph.tensors[output]
-    units = 1 if windows is None else num_rows(result)
+    adds_up = [
+        graph.tensors[index] for index, window in (windows or {}).items() if window.accumulates
+    ]
+    units = 1 if windows is None else num_rows(adds_up[0] if adds_up else result)
+    rows = result.size_bytes // granules[home[output]]
     reads = []
     in_place = []
     for index in dict.fromkeys(op.inputs):
@@ -194,10 +209,12 @@ def _layer(
     return Layer(
         op=op.index,
         units=units,
-        end_row=call.rows[-1] if call.rows else 1,
+        end_row=units if adds_up else call.rows[-1] if call.rows else 1,
+        accumulates=bool(adds_up),
         reads=tuple(reads),
         output=home[output],
-        factor=result.size_bytes // granules[home[output]] // units,
+        factor=rows if adds_up else rows // units,
         in_place=tuple(in_place),
         scratch_bytes=call.scratch_bytes,
+        keeps_scratch=call.keeps_scratch,
     )

@@ -121,23 +121,29 @@ class _Timeline:
         """Rows that are there and still needed, or are just being written."""
         buffer = self._flow.buffers[place]
         first, end = self._needed(place)
-        written = self._runs(buffer.producer)
-        if written:
-            assert buffer.producer is not None
-            steps, factor = self._steps[buffer.producer], self._flow.layers[buffer.producer].factor
-            there_first, there_end = _accumulated(steps, self._times)
-            first = np.maximum(first, there_first * factor)
-            end = np.minimum(end, there_end * factor)
+        written = None
+        if buffer.producer is not None and self._runs(buffer.producer):
+            written = self._written(buffer.producer)
+            there_first, there_end = _accumulated(written, self._times)
+            first, end = np.maximum(first, there_first), np.minimum(end, there_end)
         none = end <= first
         first, end = np.where(none, buffer.rows, first), np.where(none, 0, end)
-        if written:
-            time = steps[:, 0]
-            first[time] = np.minimum(first[time], steps[:, 1] * factor)
-            end[time] = np.maximum(end[time], steps[:, 2] * factor)
+        if written is not None:
+            time = written[:, 0]
+            first[time] = np.minimum(first[time], written[:, 1])
+            end[time] = np.maximum(end[time], written[:, 2])
         elif buffer.producer is None and self._first_layer == 0:
             first[0], end[0] = 0, buffer.rows
         none = end <= first
         return _Rows(np.where(none, 0, first), np.where(none, 0, end))
+
+    def _written(self, layer: int) -> IntArray:
+        """(time, first row, end row) of each step of a layer that writes rows of its output."""
+        description, steps = self._flow.layers[layer], self._steps[layer]
+        if description.accumulates:
+            return np.array([[steps[-1, 0], 0, description.factor]])
+        scaled: IntArray = steps * np.array([1, description.factor, description.factor])
+        return scaled
 
     def _needed(self, place: int) -> tuple[IntArray, IntArray]:
         """Rows of a buffer that the step at each time or a later one reads."""
@@ -186,17 +192,14 @@ class _Timeline:
         """Whether each row of `source` is read for the last time when `layer` writes that row."""
         if self._stays(source):
             return False
-        rows, steps = self._rows[source], self._steps[layer]
+        rows, written = self._rows[source], self._written(layer)
         row_bytes = self._flow.buffers[source].row_bytes
         # Of the last step there is no time afterwards: nothing is left then.
         first, end = np.append(rows.first, 0) * row_bytes, np.append(rows.end, 0) * row_bytes
-        after = steps[:, 0] + 1
-        description = self._flow.layers[layer]
-        unit_bytes = description.factor * self._flow.buffers[description.output].row_bytes
-        apart = (first[after] >= steps[:, 2] * unit_bytes) | (
-            end[after] <= steps[:, 1] * unit_bytes
-        )
-        return bool(np.all(apart))
+        after = written[:, 0] + 1
+        row_bytes = self._flow.buffers[self._flow.layers[layer].output].row_bytes
+        starts, stops = written[:, 1] * row_bytes, written[:, 2] * row_bytes
+        return bool(np.all((first[after] >= stops) | (end[after] <= starts)))
 
     def _block(self, group: tuple[int, ...]) -> Block:
         if group not in self._blocks:
@@ -239,10 +242,13 @@ class _Timeline:
         return buffer.may_ring and self._runs(buffer.producer) and not self._stays(place)
 
     def _scratch(self, layer: int) -> Block:
-        """The scratch of a layer: there during its steps, and only then."""
+        """The scratch of a layer: there during its steps, and between them if it has to stay."""
         size = self._flow.layers[layer].scratch_bytes
         end = np.zeros_like(self._times)
-        end[self._steps[layer][:, 0]] = size
+        times = self._steps[layer][:, 0]
+        end[times] = size
+        if self._flow.layers[layer].keeps_scratch:
+            end[times[0] : times[-1] + 1] = size
         return Block(
             buffers=(),
             scratch_of=layer,

@@ -19,10 +19,12 @@ from pipeline.plan.search import ScheduleSearch
 _TOLERANCE = 0.02
 # Limits that are tried for a schedule with fewer steps, each nearer to the smallest arena.
 _ATTEMPTS = 4
+# A layout so near to the largest live set is not worth turning spans for.
+_NEARLY = 1.01
 # Spans that are turned upward and downward: those with the largest live sets.
 _MOST_TURNED = 8
 # Changes of a layout that are tried while spans are turned, and with those that turned out best.
-_QUICK, _THOROUGH = 40, 400
+_QUICK, _THOROUGH = 100, 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,9 @@ def _best_directions(
         enough_bytes: a size of the arena that needs no improvement.
     """
     streams = [
-        number for number, span in enumerate(spans) if search.steps(span) > search.layers(span)
+        number
+        for number, span in enumerate(spans)
+        if search.steps(span) > search.layers(span) and search.may_turn(span)
     ]
     streams.sort(key=lambda number: -search.peak_bytes(spans[number]))
     streams = sorted(streams[:_MOST_TURNED])
@@ -89,7 +93,7 @@ def _best_directions(
     turned = frozenset[int]()
     best = _lay_out(flow, spans, turned, _QUICK)
     for change in changes:
-        if best.layout.size_bytes <= max(best.bound_bytes, enough_bytes):
+        if best.layout.size_bytes <= max(best.bound_bytes * _NEARLY, enough_bytes):
             break
         plan = _lay_out(flow, spans, turned ^ change, _QUICK)
         if plan.layout.size_bytes < best.layout.size_bytes:

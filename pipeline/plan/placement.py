@@ -19,6 +19,8 @@ from pipeline.records import TENSOR_ALIGNMENT_BYTES
 
 # Blocks of which every order is tried.
 _FEW_BLOCKS = 5
+# Part of the largest live set from which on a step has little room left.
+_CROWDED = 0.6
 _SEED = 0
 
 # Open intervals (low, high).
@@ -42,50 +44,96 @@ def place(blocks: Sequence[Block], changes: int) -> Layout:
     """Find offsets for blocks; proven best where their end is the largest live set.
 
     First fit in several orders; then the best order is changed at random, always in the same
-    way, until nothing is left to gain. Of few blocks all orders are tried.
+    way, until nothing is left to gain. Of few blocks all orders are tried. Blocks that are alive
+    only while much is free come last, and are not changed as long as they fit below the others.
 
     Args:
         blocks: what to place.
         changes: of the order that are tried.
     """
-    bound = int(live_bytes(blocks).max())
+    live = live_bytes(blocks)
+    crowd = [
+        number
+        for number, block in enumerate(blocks)
+        if live[block.end > block.first].max() >= _CROWDED * live.max()
+    ]
     conflicts = _conflicts(blocks)
-    sizes = [block.size_bytes for block in blocks]
-    best = min(
-        (_first_fit(order, conflicts, sizes) for order in _orders(blocks)),
-        key=lambda layout: layout.size_bytes,
-    )
-    order = sorted(range(len(blocks)), key=lambda i: best.offsets[i])
-    generator = random.Random(_SEED)
-    for _ in range(changes if len(blocks) > _FEW_BLOCKS else 0):
-        if best.size_bytes == bound:
-            break
-        changed = list(order)
-        highest = max(changed, key=lambda i: best.offsets[i] + sizes[i])
-        moved = [highest, *generator.choices(changed, k=2)][generator.randrange(2) :]
-        for block in moved:
-            changed.remove(block)
-            changed.insert(generator.randrange(len(changed) + 1), block)
-        layout = _first_fit(changed, conflicts, sizes)
-        if layout.size_bytes <= best.size_bytes:
-            best, order = layout, changed
-    return best
+    search = _Search(blocks, conflicts, int(live.max()))
+    order = search.best(_orders(blocks, crowd), changes)
+    others = sorted(set(range(len(blocks))) - set(order), key=lambda i: -blocks[i].size_bytes)
+    layout = search.first_fit([*order, *others])
+    if others and layout.size_bytes > search.first_fit(order).size_bytes:
+        layout = search.first_fit(search.best([[*order, *others]], changes))
+    return layout
 
 
-def _orders(blocks: Sequence[Block]) -> list[Sequence[int]]:
-    places = range(len(blocks))
-    if len(blocks) <= _FEW_BLOCKS:
-        return list(itertools.permutations(places))
-    alive = [np.flatnonzero(block.end > block.first) for block in blocks]
-    births = [int(times[0]) for times in alive]
-    deaths = [int(times[-1]) for times in alive]
+def _orders(blocks: Sequence[Block], chosen: Sequence[int]) -> list[Sequence[int]]:
+    """Orders to begin with."""
+    if len(chosen) <= _FEW_BLOCKS:
+        return list(itertools.permutations(chosen))
+    alive = {i: np.flatnonzero(blocks[i].end > blocks[i].first) for i in chosen}
+    births = {i: int(times[0]) for i, times in alive.items()}
+    deaths = {i: int(times[-1]) for i, times in alive.items()}
     sizes = [block.size_bytes for block in blocks]
     return [
-        sorted(places, key=lambda i: (-sizes[i], births[i])),
-        sorted(places, key=lambda i: (births[i], -sizes[i])),
-        sorted(places, key=lambda i: (-births[i], -sizes[i])),
-        sorted(places, key=lambda i: (-deaths[i], -sizes[i])),
+        sorted(chosen, key=lambda i: (-sizes[i], births[i])),
+        sorted(chosen, key=lambda i: (births[i], -sizes[i])),
+        sorted(chosen, key=lambda i: (-births[i], -sizes[i])),
+        sorted(chosen, key=lambda i: (-deaths[i], -sizes[i])),
     ]
+
+
+class _Search:
+    """Orders in which blocks are placed, one after the other where they first fit."""
+
+    def __init__(
+        self, blocks: Sequence[Block], conflicts: list[list[_Intervals]], bound_bytes: int
+    ) -> None:
+        self._sizes = [block.size_bytes for block in blocks]
+        self._conflicts = conflicts
+        self._bound_bytes = bound_bytes
+
+    def best(self, orders: Sequence[Sequence[int]], changes: int) -> list[int]:
+        """The best of some orders, after so many random changes."""
+        fits = [(self.first_fit(order).size_bytes, list(order)) for order in orders]
+        order = min(fits)[1]
+        best = self.first_fit(order)
+        generator = random.Random(_SEED)
+        for _ in range(changes if len(order) > _FEW_BLOCKS else 0):
+            if best.size_bytes <= self._bound_bytes:
+                break
+            changed = list(order)
+            highest = max(changed, key=lambda i: best.offsets[i] + self._sizes[i])
+            moved = [highest, *generator.choices(changed, k=2)][generator.randrange(2) :]
+            for block in moved:
+                changed.remove(block)
+                changed.insert(generator.randrange(len(changed) + 1), block)
+            layout = self.first_fit(changed)
+            if layout.size_bytes <= best.size_bytes:
+                best, order = layout, changed
+        return order
+
+    def first_fit(self, order: Sequence[int]) -> Layout:
+        """Place blocks one after the other, each at the lowest offset that is free for it.
+
+        Blocks that the order lacks get the offset 0.
+        """
+        offsets = [0] * len(self._sizes)
+        for position, block in enumerate(order):
+            taken = []
+            for other in order[:position]:
+                for low, high in self._conflicts[other][block]:
+                    taken.append((offsets[other] + low, offsets[other] + high))
+            taken.sort()
+            offset = 0
+            for low, high in taken:
+                if low >= offset:
+                    break
+                if offset < high:
+                    offset = _in_words(high)
+            offsets[block] = offset
+        end = max((offsets[block] + self._sizes[block] for block in order), default=0)
+        return Layout(offsets=tuple(offsets), size_bytes=_in_words(end))
 
 
 def _conflicts(blocks: Sequence[Block]) -> list[list[_Intervals]]:
@@ -107,30 +155,6 @@ def _meeting(a: Block, b: Block) -> _Intervals:
     gaps = np.flatnonzero(low[1:] >= high[:-1])
     starts, stops = [0, *(gaps + 1)], [*gaps, len(low) - 1]
     return tuple((int(low[i]), int(high[j])) for i, j in zip(starts, stops, strict=True))
-
-
-def _first_fit(
-    order: Sequence[int], conflicts: list[list[_Intervals]], sizes: Sequence[int]
-) -> Layout:
-    """Place blocks one after the other, each at the lowest offset that is free for it."""
-    offsets: dict[int, int] = {}
-    for block in order:
-        taken = sorted(
-            (offset + low, offset + high)
-            for other, offset in offsets.items()
-            for low, high in conflicts[other][block]
-        )
-        place = 0
-        for low, high in taken:
-            if low >= place:
-                break
-            if place < high:
-                place = _in_words(high)
-        offsets[block] = place
-    return Layout(
-        offsets=tuple(offsets[i] for i in range(len(sizes))),
-        size_bytes=_in_words(max((offsets[i] + size for i, size in enumerate(sizes)), default=0)),
-    )
 
 
 def _in_words(size_bytes: int) -> int:

@@ -88,8 +88,8 @@ class _Stream:
             first = self._done[place]
             end = min(first + self._span.bands[place], layer.units)
             for read, source in self._sources[place]:
-                factor = self._flow.layers[self._span.first + source].factor
-                self._advance(source, -(-read.rows(first, end).stop // factor))
+                before = self._flow.layers[self._span.first + source]
+                self._advance(source, before.units_for(read.rows(first, end).stop))
             self._done[place] = end
             self._parts.append(self._part(place, first, end))
 

@@ -18,6 +18,8 @@ from pipeline.records import TENSOR_ALIGNMENT_BYTES
 
 # Steps of one layer, at most: taller images are computed several rows at a time.
 _MOST_ROUNDS = 256
+# Layers by which a span with fewer steps may be longer than the longest with the smallest peak.
+_MORE_LAYERS = 2
 
 
 class ScheduleSearch:
@@ -30,6 +32,7 @@ class ScheduleSearch:
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
         self._peaks: dict[Span, int] = {}
+        self._smallest: list[Span] | None = None
         count = len(flow.layers)
         self._between = [self._bytes_between(place) for place in range(count + 1)]
 
@@ -50,7 +53,10 @@ class ScheduleSearch:
                 return None
             return max(before, self.peak_bytes(self._finest(first, last)))
 
-        return [self._finest(*ends) for ends in self._partition(extend)]
+        if self._smallest is None:
+            count = len(self._flow.layers)
+            self._smallest = [self._finest(*ends) for ends in self._partition(extend, count)]
+        return self._smallest
 
     def cheapest(self, limit_bytes: int) -> list[Span]:
         """The spans with the fewest steps among those whose peaks stay within a limit.
@@ -65,8 +71,9 @@ class ScheduleSearch:
             span = self._fewest_rounds(first, last, limit_bytes)
             return None if span is None else before + self.steps(span)
 
+        longest = _MORE_LAYERS + max(map(self.layers, self.smallest()), default=0)
         spans = []
-        for first, last in self._partition(extend):
+        for first, last in self._partition(extend, longest):
             span = self._fewest_rounds(first, last, limit_bytes)
             assert span is not None
             spans.append(self._with_wider_bands(span, limit_bytes))
@@ -79,6 +86,10 @@ class ScheduleSearch:
             for layer, band in zip(self._layers(span.first, span.last), span.bands, strict=True)
         )
 
+    def may_turn(self, span: Span) -> bool:
+        """Whether a span may be computed upward: no layer adds up rows in their order."""
+        return not any(layer.accumulates for layer in self._layers(span.first, span.last))
+
     def layers(self, span: Span) -> int:
         """Number of layers of a span: its steps if all of them were computed whole."""
         return span.last - span.first + 1
@@ -87,19 +98,20 @@ class ScheduleSearch:
         return self._flow.layers[first : last + 1]
 
     def _partition(
-        self, extend: Callable[[int, int, float, float], float | None]
+        self, extend: Callable[[int, int, float, float], float | None], longest: int
     ) -> list[tuple[int, int]]:
         """First and last layers of the spans with the smallest total cost.
 
         Args:
             extend: total cost of what lies before a span (third argument) together with a span
                 of the two ends, or None where it is not below the fourth argument.
+            longest: layers of a span, at most.
         """
         best: list[float] = [0]
         begins: list[int] = []
         for last in range(len(self._flow.layers)):
             found, begin = math.inf, last
-            for first in range(last, -1, -1):
+            for first in range(last, max(last - longest, -1), -1):
                 value = extend(first, last, best[first], found) if best[first] < found else None
                 if value is not None and value < found:
                     found, begin = value, first

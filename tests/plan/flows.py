@@ -44,6 +44,9 @@ def random_spans(flow: Flow, seed: int) -> list[Span]:
             int(rng.integers(1, layer.units + 1)) if rng.integers(2) else 1
             for layer in flow.layers[first : last + 1]
         )
-        spans.append(Span(first=first, last=last, bands=bands, upward=bool(rng.integers(2))))
+        # Rows that are added up come in their order.
+        may_turn = not any(layer.accumulates for layer in flow.layers[first : last + 1])
+        upward = may_turn and bool(rng.integers(2))
+        spans.append(Span(first=first, last=last, bands=bands, upward=upward))
         first = last + 1
     return spans

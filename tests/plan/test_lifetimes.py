@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from pipeline.plan.flow import Flow
+from pipeline.plan.flow import Flow, Layer
 from pipeline.plan.lifetimes import Block, blocks_of, live_bytes
 from pipeline.plan.schedule import Part, parts_of
 from tests.plan.flows import random_flow, random_spans
@@ -26,7 +26,7 @@ def rows_alive(flow: Flow, parts: list[Part]) -> list[list[set[int]]]:
             for row in read.rows(part.first, part.end):
                 assert row in written[read.buffer]
                 last_read[read.buffer][row] = time
-        for row in range(part.first * layer.factor, part.end * layer.factor):
+        for row in _rows_written(layer, part):
             written[layer.output][row] = time
     return [
         [
@@ -39,6 +39,12 @@ def rows_alive(flow: Flow, parts: list[Part]) -> list[list[set[int]]]:
         ]
         for place, buffer in enumerate(flow.buffers)
     ]
+
+
+def _rows_written(layer: Layer, part: Part) -> range:
+    if layer.accumulates:
+        return range(layer.factor if part.end == layer.units else 0)
+    return range(part.first * layer.factor, part.end * layer.factor)
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -98,9 +104,12 @@ def test_scratch_is_there_during_its_steps(seed: int) -> None:
     assert set(found) == wanted
     for place, block in found.items():
         assert place is not None
-        for time, part in enumerate([None, *parts]):
-            used = part is not None and part.layer == place
-            assert block.end[time] == (flow.layers[place].scratch_bytes if used else 0)
+        layer = flow.layers[place]
+        used = [time for time, part in enumerate(parts, 1) if part.layer == place]
+        if layer.keeps_scratch:
+            used = list(range(used[0], used[-1] + 1))
+        for time, end in enumerate(block.end):
+            assert end == (layer.scratch_bytes if time in used else 0)
 
 
 @pytest.mark.parametrize("seed", range(30))

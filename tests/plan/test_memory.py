@@ -20,9 +20,9 @@ REFERENCE_PLANS = {
     "ad01_int8": (768, 10),
     "hallaq_pruned_mnv2": (24_120, 222),
     "hello_world_int8": (32, 3),
-    "kws_ref_model": (8_640, 156),
+    "kws_ref_model": (6_128, 252),
     "micro_speech_quantized": (4_280, 11),
-    "resnet8_int8": (12_992, 227),
+    "resnet8_int8": (12_736, 234),
     "vww_96_int8": (28_416, 70),
     "wv_quality_k_8_c_5": (8_352, 74),
 }

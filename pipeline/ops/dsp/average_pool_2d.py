@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from pipeline.ops import average_pool_2d
 from pipeline.ops.base import KernelCall
-from pipeline.ops.dsp.pool_2d import dsp_pool_call
+from pipeline.ops.dsp.pool_2d import MOST_TAPS, dsp_pool_call, sums_call
 from pipeline.ops.pool_2d import Pool2DAttrs
 from pipeline.records import Graph, Op
 
-# Bytes that a lane of the kernel's sums takes.
-_MOST_TAPS = 256
-
 
 def call(op: Op, graph: Graph) -> KernelCall | None:
-    """average_pool_2d_dsp_s8; see `DspModule.call`."""
+    """average_pool_2d_dsp_s8, or average_rows_dsp_s8 of a whole image; see `DspModule.call`."""
     attrs = op.attrs
     assert isinstance(attrs, Pool2DAttrs)
-    if attrs.window.filter_h * attrs.window.filter_w > _MOST_TAPS:
+    if average_pool_2d.is_global(op, graph):
+        call = average_pool_2d.global_call(op, graph)
+        return sums_call(call, op, graph, "average_rows_dsp_s8")
+    if attrs.window.filter_h * attrs.window.filter_w > MOST_TAPS:
         return None
     return dsp_pool_call(op, graph, "average_pool_2d_dsp_s8")

@@ -7,7 +7,7 @@
 #include "conv_2d_s8.h"
 #include "depthwise_conv_2d_s8.h"
 #include "fully_connected_s8.h"
-#include "mean_s8.h"
+#include "mean_rows_s8.h"
 #include "pad_s8.h"
 #include "softmax_s8.h"
 #include "weights.h"
@@ -129,10 +129,10 @@ static const struct add_params layer_04 = {
 };
 
 // 5: MEAN mean_5: [1, 3, 3, 4] -> [1, 4]
-static const struct mean_params layer_05 = {
-    .outer = 1,
-    .reduced = 9,
-    .inner = 4,
+static const struct mean_rows_params layer_05 = {
+    .input_h = 3,
+    .input_w = 3,
+    .channels = 4,
     .input_offset_sum = 81,
     .multiplier = 954437176,
     .shift = -2,
@@ -168,7 +168,7 @@ static const struct softmax_params layer_07 = {
 const struct model_step model_steps[MODEL_NUM_STEPS] = {
     {0, 0, 1}, {0, 1, 2}, {0, 2, 3}, {0, 3, 4}, {0, 4, 5}, {0, 5, 6},
     {0, 6, 7}, {1, 0, 1}, {1, 1, 2}, {1, 2, 3}, {2, 0, 3}, {3, 0, 3},
-    {4, 0, 3}, {5, 0, 1}, {6, 0, 1}, {7, 0, 1},
+    {4, 0, 3}, {5, 0, 3}, {6, 0, 1}, {7, 0, 1},
 };
 
 void model_run_layer(uint8_t *arena, unsigned layer, int32_t first_row, int32_t end_row) {
@@ -183,23 +183,23 @@ void model_run_layer(uint8_t *arena, unsigned layer, int32_t first_row, int32_t 
       break;
     case 2:
       // 2: DEPTHWISE_CONV_2D depthwise_conv_2d_2: [1, 3, 3, 4] -> [1, 3, 3, 4], 324 MACs
-      depthwise_conv_2d_s8(&layer_02, INPUT_ROWS(AT(0), 3), OUTPUT_ROWS(AT(72), 3), first_row, end_row);
+      depthwise_conv_2d_s8(&layer_02, INPUT_ROWS(AT(0), 3), OUTPUT_ROWS(AT(36), 3), first_row, end_row);
       break;
     case 3:
       // 3: CONV_2D conv_2d_3: [1, 3, 3, 4] -> [1, 3, 3, 4], 144 MACs
-      conv_2d_s8(&layer_03, INPUT_ROWS(AT(72), 3), OUTPUT_ROWS(AT(36), 3), first_row, end_row);
+      conv_2d_s8(&layer_03, INPUT_ROWS(AT(36), 3), OUTPUT_ROWS(AT(72), 3), first_row, end_row);
       break;
     case 4:
       // 4: ADD add_4: [1, 3, 3, 4], [1, 3, 3, 4] -> [1, 3, 3, 4]
-      add_s8(&layer_04, INPUT_ROWS(AT(0), 3), INPUT_ROWS(AT(36), 3), OUTPUT_ROWS(AT(0), 3), first_row, end_row);
+      add_s8(&layer_04, INPUT_ROWS(AT(0), 3), INPUT_ROWS(AT(72), 3), OUTPUT_ROWS(AT(0), 3), first_row, end_row);
       break;
     case 5:
       // 5: MEAN mean_5: [1, 3, 3, 4] -> [1, 4]
-      mean_s8(&layer_05, AT(0), AT(36));
+      mean_rows_s8(&layer_05, INPUT_ROWS(AT(0), 3), OUTPUT_ROWS(AT(52), 1), first_row, end_row, AT(36));
       break;
     case 6:
       // 6: FULLY_CONNECTED fully_connected_6: [1, 4] -> [1, 2], 8 MACs
-      fully_connected_s8(&layer_06, AT(36), AT(0));
+      fully_connected_s8(&layer_06, AT(52), AT(0));
       break;
     case 7:
       // 7: SOFTMAX softmax_7: [1, 2] -> [1, 2]
