@@ -135,7 +135,9 @@ def _difference(received: Sequence[Sequence[Array]], expected: Sequence[Array]) 
     for sample, outputs in enumerate(received):
         for place, (output, reference) in enumerate(zip(outputs, expected, strict=True)):
             got, want = output.ravel(), reference[sample].ravel()
-            wrong = np.flatnonzero(got != want)
+            # By their bits: 0.0 is not -0.0.
+            bits = f"u{got.dtype.itemsize}"
+            wrong = np.flatnonzero(got.view(bits) != want.view(bits))
             if len(wrong):
                 at = int(wrong[0])
                 return (

@@ -92,12 +92,29 @@ class Maker:
         scale, zero_point = self.quant()
         return self.builder.tensor(name, shape, scale=scale, zero_point=zero_point)
 
-    def pixels(self, name: str, shape: Sequence[int]) -> tuple[int, int]:
-        """A uint8 input of the model, and the int8 tensor that is made of it."""
-        scale, zero_point = self.scale(1 / 255), self.draw.pick((0, self.draw.integer(0, 255)))
-        x = self.builder.tensor(name, shape, dtype="uint8", scale=scale, zero_point=zero_point)
-        output = (scale, zero_point - 128) if self.draw.pick((True, False)) else self.quant()
+    def foreign_input(self, name: str, shape: Sequence[int]) -> tuple[int, int]:
+        """An input of another type, and the int8 tensor that is made of it."""
+        output = self.quant()
+        if self.once_in(3):
+            x = self.builder.tensor(name, shape, dtype="float32")
+        else:
+            scale, zero_point = self.scale(1 / 255), self.draw.pick((0, self.draw.integer(0, 255)))
+            x = self.builder.tensor(name, shape, dtype="uint8", scale=scale, zero_point=zero_point)
+            output = self.draw.pick(((scale, zero_point - 128), output))
         return x, one_op.quantize(self.builder, self.rng, x, output=output)
+
+    def foreign_output(self, x: int) -> int:
+        """An output of another type than int8."""
+        kinds = ["uint8", "float32", "index"] if one_op.shape_of(self.builder, x) else ["float32"]
+        kind = self.draw.pick(kinds)
+        if kind == "float32":
+            return one_op.dequantize(self.builder, self.rng, x)
+        if kind == "index":
+            dtype = self.draw.pick(("int64", "int32"))
+            axis = len(one_op.shape_of(self.builder, x)) - 1
+            return one_op.arg_max(self.builder, self.rng, x, axis=axis, dtype=dtype)
+        output = (self.scale(0.05), self.draw.integer(0, 255))
+        return one_op.quantize(self.builder, self.rng, x, dtype="uint8", output=output)
 
     def like(self, x: int, quant: Quant | None) -> list[int]:
         """Computed int8 tensors of the same shape, `x` first, and of this quantization if any."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from tests import one_op
 from tests.one_op import shape_of
 from tests.random_draw import MAX_VALUES, Draw, Maker
 from tests.random_operators import ANY_OPERATORS, OPERATORS, Operator
@@ -42,8 +41,8 @@ def random_graph(draw: Draw, operators: int = 8) -> bytes:
         inputs.append(maker.input(f"input_{len(inputs)}", shape))
     computed: list[int] = []
     if maker.once_in(6):
-        pixels, x = maker.pixels("pixels", shape_of(builder, inputs[0]))
-        inputs.append(pixels)
+        foreign, x = maker.foreign_input("foreign", shape_of(builder, inputs[0]))
+        inputs.append(foreign)
         computed.append(x)
     for _ in range(draw.integer(1, operators)):
         tensors = [index for index in inputs + computed if builder.is_int8(index)]
@@ -56,9 +55,7 @@ def random_graph(draw: Draw, operators: int = 8) -> bytes:
         if any(not shape or math.prod(shape) > 4 * MAX_VALUES for shape in shapes):
             break
     if maker.once_in(6):
-        output = (maker.scale(0.05), draw.integer(0, 255))
-        y = one_op.quantize(builder, maker.rng, computed[-1], dtype="uint8", output=output)
-        computed.append(y)
+        computed.append(maker.foreign_output(computed[-1]))
     read = {index for op in builder.subgraph.operators for index in op.inputs}
     outputs = [tensor for tensor in computed if tensor not in read]
     if draw.pick((False, True)):

@@ -307,6 +307,15 @@ def _join(maker: Maker, x: int) -> int:
     return one_op.concatenation(maker.builder, maker.rng, inputs, axis=axis)
 
 
+def _tile(maker: Maker, x: int) -> int:
+    shape = shape_of(maker.builder, x)
+    multiples = [1] * len(shape)
+    for _ in range(2):
+        axis = maker.draw.integer(min(1, len(shape) - 1), len(shape) - 1)
+        multiples[axis] = maker.draw.integer(1, 3)
+    return one_op.tile(maker.builder, maker.rng, x, multiples=multiples)
+
+
 Operator = Callable[[Maker, int], int | list[int]]
 
 # Operators on images [1, height, width, channels] by name, those with kernels of their own more
@@ -331,6 +340,7 @@ ANY_OPERATORS: Mapping[str, tuple[Operator, int]] = {
     "softmax": (_softmax, 2),
     "split": (_split, 1),
     "strided_slice": (_strided_slice, 1),
+    "tile": (_tile, 1),
     "transpose": (_transpose, 1),
 }
 OPERATORS = {**IMAGE_OPERATORS, **ANY_OPERATORS}
