@@ -369,11 +369,12 @@ def mean(
     rng: np.random.Generator,
     x: int,
     *,
+    kind: str = "MEAN",
     axes: Sequence[int] = (1, 2),
     keep_dims: bool = False,
     output: Quant | None = None,
 ) -> int:
-    """MEAN; without `output` the input's quantization."""
+    """MEAN or REDUCE_MAX; without `output` the input's quantization."""
     shape = shape_of(builder, x)
     reduced = {axis % len(shape) for axis in axes}
     result = [
@@ -381,9 +382,9 @@ def mean(
         for axis, size in enumerate(shape)
         if keep_dims or axis not in reduced
     ]
-    y = _output(builder, "MEAN", result, output or quant_of(builder, x))
+    y = _output(builder, kind, result, output or quant_of(builder, x))
     indices = builder.constant("axes", np.asarray(axes), dtype="int32")
-    builder.operator("MEAN", [x, indices], [y], "ReducerOptions", keepDims=keep_dims)
+    builder.operator(kind, [x, indices], [y], "ReducerOptions", keepDims=keep_dims)
     return y
 
 
@@ -552,6 +553,18 @@ def tile(
     sizes = zip(shape_of(builder, x), multiples, strict=True)
     times = builder.constant("multiples", multiples, dtype="int32")
     return _moved(builder, x, "TILE", [x, times], [size * m for size, m in sizes])
+
+
+def blocks(
+    builder: ModelBuilder, rng: np.random.Generator, x: int, *, kind: str, block: int
+) -> int:
+    """DEPTH_TO_SPACE or SPACE_TO_DEPTH."""
+    _, height, width, channels = shape_of(builder, x)
+    if kind == "DEPTH_TO_SPACE":
+        shape = (1, height * block, width * block, channels // block**2)
+        return _moved(builder, x, kind, [x], shape, "DepthToSpaceOptions", blockSize=block)
+    shape = (1, height // block, width // block, channels * block**2)
+    return _moved(builder, x, kind, [x], shape, "SpaceToDepthOptions", blockSize=block)
 
 
 def concatenation(

@@ -29,7 +29,7 @@ _MOST_VALUES = ((1 << 31) - 1) // 255
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeanAttrs:
-    """Attributes of MEAN: the input seen as [outer, reduced, inner]."""
+    """Attributes of MEAN and REDUCE_MAX: the input seen as [outer, reduced, inner]."""
 
     outer: int
     reduced: int

@@ -1,4 +1,4 @@
-"""MEAN: generated code against BUILTIN_REF."""
+"""MEAN and REDUCE_MAX: generated code against BUILTIN_REF."""
 
 from __future__ import annotations
 
@@ -97,4 +97,29 @@ def test_axis_that_does_not_exist_is_refused(axis: int) -> None:
 def test_a_sum_that_leaves_int32_is_refused() -> None:
     model = one_op.single(one_op.mean, (1, 2903, 2903, 1), (0.1, 0))
     with pytest.raises(UnsupportedModelError, match="up to 8421504 values. Received: 8427409"):
+        parse_graph(model, "m", "m")
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((1, 5, 4, 3), (1, 2)), ((1, 5, 4, 3), (3,)), ((1, 7, 3), (1,)), ((2, 5), (0,)), ((9,), (0,))],
+)
+@pytest.mark.parametrize("keep_dims", [False, True])
+def test_maximum(
+    shape: tuple[int, ...], axes: tuple[int, ...], keep_dims: bool, compiler: HostCompiler
+) -> None:
+    model = one_op.single(
+        one_op.mean, shape, (0.1, -7), kind="REDUCE_MAX", axes=axes, keep_dims=keep_dims
+    )
+    assert_exact(model, compiler)
+
+
+def test_maximum_stays_in_its_tensors(compiler: HostCompiler) -> None:
+    model = one_op.single(one_op.mean, (1, 5, 4, 3), (0.1, -7), kind="REDUCE_MAX")
+    assert_sane(model, compiler)
+
+
+def test_a_maximum_at_another_scale_is_refused() -> None:
+    model = one_op.single(one_op.mean, (1, 3, 3, 2), (0.1, 0), kind="REDUCE_MAX", output=(0.2, 0))
+    with pytest.raises(UnsupportedModelError, match="must have the same scale and zero point"):
         parse_graph(model, "m", "m")

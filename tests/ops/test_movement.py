@@ -88,6 +88,9 @@ CASES: dict[str, tuple[tuple[int, ...], Any, dict[str, Any], RowWindow | None]] 
     "tile_of_channels": ((1, 3, 4, 2), one_op.tile, {"multiples": (1, 1, 1, 3)}, None),
     "tile_of_rows": ((1, 3, 4, 2), one_op.tile, {"multiples": (1, 2, 1, 1)}, None),
     "tile_of_all": ((2, 3), one_op.tile, {"multiples": (3, 2)}, None),
+    "to_space": ((1, 3, 4, 12), one_op.blocks, {"kind": "DEPTH_TO_SPACE", "block": 2}, None),
+    "to_space_3": ((1, 2, 1, 9), one_op.blocks, {"kind": "DEPTH_TO_SPACE", "block": 3}, None),
+    "to_depth": ((1, 4, 6, 3), one_op.blocks, {"kind": "SPACE_TO_DEPTH", "block": 2}, None),
     "unmoved": ((2, 3, 4), one_op.transpose, {"order": (0, 1, 2)}, None),
 }
 
@@ -259,6 +262,8 @@ def test_refusals() -> None:
     assert "must hold each axis 0 .. 1 once. Received: [1, 1]" in refusal(changed(turned, repeated))
     none = one_op.single(one_op.tile, (3, 3), QUANT, multiples=(1, 0))
     assert "must not be empty" in refusal(none)
+    wide = one_op.single(one_op.blocks, (1, 2, 2, 6), QUANT, kind="DEPTH_TO_SPACE", block=2)
+    assert "the block must divide the channels" in refusal(wide)
     many = one_op.single(one_op.transpose, (2,) * 6, QUANT, order=(5, 4, 3, 2, 1, 0))
     assert "along up to 4 axes" in refusal(many)
 

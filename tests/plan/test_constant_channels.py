@@ -488,6 +488,8 @@ def _moved(builder: ModelBuilder, rng: np.random.Generator, x: int) -> int:
         return one_op.transpose(builder, rng, x, order=order)
     if shape[3] % 2 == 0 and rng.integers(2):
         return one_op.split(builder, rng, x, kind="SPLIT", axis=3, sizes=[shape[3] // 2] * 2)[0]
+    if shape[1] % 2 == shape[2] % 2 == 0 and shape[3] < 3 and rng.integers(2):
+        return one_op.blocks(builder, rng, x, kind="SPACE_TO_DEPTH", block=2)
     if shape[1] < 4 and rng.integers(2):
         return one_op.tile(builder, rng, x, multiples=(1, 2, 1, int(rng.integers(1, 3))))
     begin = [0, int(rng.integers(shape[1])), 0, int(rng.integers(shape[3]))]

@@ -352,7 +352,7 @@ def _keeps_order(op: Op, graph: Graph) -> bool:
     lengths = sorted((channels_of(x), channels_of(output)))
     if lengths[1] % lengths[0]:
         return False
-    if op.kind is OpKind.MEAN:
+    if op.kind in (OpKind.MEAN, OpKind.REDUCE_MAX):
         assert isinstance(op.attrs, MeanAttrs)
         return op.attrs.inner % channels_of(x) == 0
     if op.kind is OpKind.PAD:

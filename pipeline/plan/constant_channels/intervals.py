@@ -230,6 +230,16 @@ def _pool(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
     return Reach(low=low, high=high)
 
 
+def _largest(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
+    """REDUCE_MAX: over pixels the range of the channel, over channels that of all."""
+    attrs = op.attrs
+    assert isinstance(attrs, MeanAttrs)
+    x, output = (graph.tensors[index] for index in (op.inputs[0], op.outputs[0]))
+    # Over the last axis itself, that is where `inner` is no multiple of it, channels mix.
+    own = channels_of(x) if attrs.inner % channels_of(x) == 0 else 1
+    return seen_as(seen_as(inputs[0], own), channels_of(output))
+
+
 def _mean(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
     attrs = op.attrs
     assert isinstance(attrs, MeanAttrs)
@@ -240,9 +250,7 @@ def _mean(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
         sums = (bound - zero_point_of(x)) * attrs.reduced
         return multiply_by_quantized_multiplier(sums, factor)
 
-    # Over the last axis itself, that is where `inner` is no multiple of it, channels mix.
-    own = channels_of(x) if attrs.inner % channels_of(x) == 0 else 1
-    reach = seen_as(seen_as(inputs[0], own), channels_of(output))
+    reach = _largest(op, graph, inputs)
     return _output(op, graph, 0, mean(reach.low), mean(reach.high))
 
 
@@ -318,7 +326,7 @@ def copied_channels(op: Op, graph: Graph) -> Int64Array | None:
 
 
 def _strided_copy(op: Op, graph: Graph, inputs: Sequence[Reach]) -> Reach:
-    """Slices, splits, tiles and transpositions."""
+    """Slices, splits, tiles, transpositions and blocks."""
     attrs = op.attrs
     assert isinstance(attrs, StridedCopyAttrs)
     source = inputs[attrs.source]
@@ -353,6 +361,7 @@ _RULES: Mapping[OpKind, Rule] = {
     OpKind.CONCATENATION: _concatenation,
     OpKind.CONV_2D: _convolution,
     OpKind.DEPTHWISE_CONV_2D: _convolution,
+    OpKind.DEPTH_TO_SPACE: _strided_copy,
     OpKind.FULLY_CONNECTED: _fully_connected,
     OpKind.HARD_SWISH: _lookup,
     OpKind.LEAKY_RELU: _lookup,
@@ -366,6 +375,7 @@ _RULES: Mapping[OpKind, Rule] = {
     OpKind.PAD: _pad,
     OpKind.PRELU: _binary,
     OpKind.QUANTIZE: _quantize,
+    OpKind.REDUCE_MAX: _largest,
     OpKind.RELU: _lookup,
     OpKind.RELU6: _lookup,
     OpKind.RELU_0_TO_1: _lookup,
@@ -374,6 +384,7 @@ _RULES: Mapping[OpKind, Rule] = {
     OpKind.RESIZE_BILINEAR: _resize,
     OpKind.RESIZE_NEAREST_NEIGHBOR: _resize,
     OpKind.SLICE: _strided_copy,
+    OpKind.SPACE_TO_DEPTH: _strided_copy,
     OpKind.SPLIT: _strided_copy,
     OpKind.SPLIT_V: _strided_copy,
     OpKind.STRIDED_SLICE: _strided_copy,
