@@ -115,7 +115,7 @@ class DeployedCost:
         with tempfile.TemporaryDirectory(prefix="espalier-") as folder:
             path = Path(folder) / "pruned.tflite"
             path.write_bytes(convert_stand_in(model))
-            plan = plan_model(path)
+            plan = plan_model(path, self._board)
             report = self._deploy(path, self._board)
             if report is None and self.overhead is None:
                 self.overhead = self._of_reference(path, plan)

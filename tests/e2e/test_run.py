@@ -120,7 +120,7 @@ def test_a_run_prunes_between_training_and_quantization(tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text(CONFIG.format(epochs=1) + PRUNE)
     first = start(tmp_path)
     assert first.returncode == 0, first.stderr
-    assert "Pruned by l1" in first.stdout
+    assert "pruned by l1" in first.stdout
     root = tmp_path / "runs" / "tiny"
     report = json.loads((root / "report" / "report.json").read_text())
     pruned = report["prune"]
