@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import json
+import os
 import shutil
+import signal
+import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from pipeline.artifacts import write_json
@@ -202,16 +208,17 @@ def _work_off(config: StudyConfig, trials: Trials, queue: Queue, reporter: Repor
     total = queue.num_slots()
     done = len(queue.records())
     reporter.log(f"{done} of {total} trials are finished already" if done else f"{total} trials")
-    while queue.has_waiting() or len(queue.records()) + len(queue.lost()) < total:
-        record = queue.take(work) if queue.has_waiting() else None
-        if record is not None:
-            finished = queue.records()
-            left = _left_s(finished.values(), total, queue.num_running() + 1)
-            reporter.log(trial_line(record, len(finished), total, config.study.metric, left))
-            continue
-        queue.mend()
-        if not queue.has_waiting():
-            time.sleep(queue.poll_s)
+    with _interrupts_that_arrive():
+        while queue.has_waiting() or len(queue.records()) + len(queue.lost()) < total:
+            record = queue.take(work) if queue.has_waiting() else None
+            if record is not None:
+                finished = queue.records()
+                left = _left_s(finished.values(), total, queue.num_running() + 1)
+                reporter.log(trial_line(record, len(finished), total, config.study.metric, left))
+                continue
+            queue.mend()
+            if not queue.has_waiting():
+                time.sleep(queue.poll_s)
 
 
 def _left_s(records: Iterable[Mapping[str, Any]], total: int, workers: int) -> float:
@@ -249,3 +256,20 @@ def _report(
     (folder / "study.md").write_text(study_markdown(report, plots), encoding="utf-8")
     reporter.log(f"everything is in {folder}")
     return report
+
+
+@contextlib.contextmanager
+def _interrupts_that_arrive() -> Iterator[None]:
+    """Lose no interrupt: Python drops what is raised in a callback of a weak reference."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if frame is not None and frame.f_code.co_filename == weakref.__file__:
+            threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
+            return
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
