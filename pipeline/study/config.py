@@ -147,7 +147,7 @@ class CostsSection:
     Attributes:
         columns: "arena" takes a conversion to int8 and a memory plan, "flash" also one build.
         int8: convert the trained weights, and evaluate the int8 model too.
-        board, toolchain: of the build.
+        board, toolchain: whose kernels the memory plan and budgets are of, and of the build.
     """
 
     columns: tuple[str, ...] = setting(("params", "macs", "arena"), choices=COSTS)

@@ -215,9 +215,9 @@ def absolute_budget(budget: str, whole: Whole) -> str:
     return re.sub(r"\b(macs|params)(\s*<?=\s*)([\d.]+)\s*%", number, budget)
 
 
-def needs_firmware(budget: str) -> bool:
-    """Whether a budget counts what firmware adds to a model."""
-    return re.search(r"\b(ram|flash)\b", budget) is not None
+def needs_board(budget: str) -> bool:
+    """Whether a budget speaks of memory, which depends on the board's kernels and firmware."""
+    return re.search(r"\b(ram|flash|arena)\b", budget) is not None
 
 
 def amount_kinds(method: str) -> tuple[str, ...]:

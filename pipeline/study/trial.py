@@ -14,6 +14,7 @@ from pipeline.artifacts import RunFolder, StageKey, hash_file, read_json, write_
 from pipeline.config import DataSection
 from pipeline.errors import ConfigError, MissingToolError, PipelineError
 from pipeline.prune.prune import prune_once
+from pipeline.records import Board
 from pipeline.report.progress import Reporter
 from pipeline.stages.costs import DeployedCost, convert_stand_in
 from pipeline.stages.deployment import data_section
@@ -24,7 +25,7 @@ from pipeline.stages.prune_methods import PruneSettings
 from pipeline.stages.pruning import prune_model
 from pipeline.stages.tuning import Tuning
 from pipeline.study.config import NONE, StudyConfig
-from pipeline.study.space import Point, Whole, limits_of, needs_firmware, prune_settings
+from pipeline.study.space import Point, Whole, limits_of, needs_board, prune_settings
 
 if TYPE_CHECKING:
     from pipeline.data import Dataset, Split
@@ -157,7 +158,7 @@ class Trials:
             "equal": dataclasses.asdict(config.equal),
         }
         kind, value = point.get("amount") or ("", "")
-        if kind == "budget" and needs_firmware(value):
+        if kind == "budget" and needs_board(value):
             settings["firmware"] = self._firmware()
         inputs = {"model": sha256, "data": self._data_identity}
         base = self._bases["trial"]
@@ -166,7 +167,11 @@ class Trials:
     def _costs_key(self, sha256: str) -> StageKey:
         costs = self._config.costs
         # "params" and "macs" need no conversion, and are always known.
-        settings: dict[str, Any] = {"arena": "arena" in costs.columns, "int8": costs.int8}
+        settings: dict[str, Any] = {
+            "arena": "arena" in costs.columns,
+            "int8": costs.int8,
+            "board": costs.board,
+        }
         inputs = {"model": sha256}
         if "flash" in costs.columns:
             settings["firmware"] = self._firmware()
@@ -178,10 +183,9 @@ class Trials:
 
     def _firmware(self) -> list[str]:
         from pipeline.build.toolchain import find_toolchain
-        from pipeline.device.board import load_board
 
         costs = self._config.costs
-        return [costs.board, str(find_toolchain(load_board(costs.board), costs.toolchain))]
+        return [costs.board, str(find_toolchain(self._board(), costs.toolchain))]
 
     def run(self, point: Point) -> dict[str, Any]:
         """Do what is not done yet of a trial; returns its record, docs/study.md.
@@ -280,12 +284,13 @@ class Trials:
         }
         return model, trial, pruned
 
-    def _budget_board(self, settings: PruneSettings) -> Any:
+    def _budget_board(self, settings: PruneSettings) -> Board | None:
+        return self._board() if needs_board(settings.budget) else None
+
+    def _board(self) -> Board:
         from pipeline.device.board import load_board
 
-        if needs_firmware(settings.budget):
-            return load_board(self._config.costs.board)
-        return None
+        return load_board(self._config.costs.board)
 
     def _cost(self, point: Point, trial: Path, out: Path) -> None:
         start = time.monotonic()
@@ -310,12 +315,13 @@ class Trials:
         if wanted.int8:
             tflite = out / "model.tflite"
             costs["int8"] = self._int8(point, model, tflite)
-            plan = plan_model(tflite)
+            plan = plan_model(tflite, self._board())
         else:
             with tempfile.TemporaryDirectory(prefix="espalier-") as folder:
                 tflite = Path(folder) / "model.tflite"
                 tflite.write_bytes(convert_stand_in(model))
-                plan = plan_model(tflite)
+                # Which channels are constant depends on weights, and these are none of the model's.
+                plan = plan_model(tflite, self._board(), keep_constant_channels=True)
         costs["arena_bytes"], costs["weights_bytes"] = plan.arena_bytes, plan.weights_bytes
         if "flash" in wanted.columns:
             costs["flash_bytes"] = plan.weights_bytes + self._overhead(point.model)
@@ -355,7 +361,6 @@ class Trials:
         Measured on its narrowest form: that fits where the model itself does not, and is the
         same whichever trial comes first.
         """
-        from pipeline.device.board import load_board
         from pipeline.model.load import read_model
 
         if name not in self._overheads:
@@ -366,7 +371,7 @@ class Trials:
                 limits=limits_of(equal),
                 ignore=equal.ignore,
             )
-            cost = DeployedCost(load_board(costs.board), self._quiet, toolchain=costs.toolchain)
+            cost = DeployedCost(self._board(), self._quiet, toolchain=costs.toolchain)
             cost(narrowest.model)
             assert cost.overhead is not None
             self._overheads[name] = cost.overhead.flash_bytes

@@ -21,7 +21,7 @@ from pipeline.study.space import (
     Whole,
     absolute_budget,
     grid,
-    needs_firmware,
+    needs_board,
     prune_settings,
     suggested,
 )
@@ -209,9 +209,10 @@ def test_shares_in_budgets_are_of_the_model(text: str, number: str) -> None:
 
 
 def test_params_need_no_firmware() -> None:
-    assert needs_firmware("macs=3M,ram=48KiB")
-    assert needs_firmware("flash=96KiB")
-    assert not needs_firmware("params=50%,macs=3M")
+    assert needs_board("macs=3M,ram=48KiB")
+    assert needs_board("flash=96KiB")
+    assert needs_board("arena=20000")
+    assert not needs_board("params=50%,macs=3M")
 
 
 @dataclasses.dataclass
