@@ -238,11 +238,27 @@ class LayerChannels:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FoldedPadding:
+    """A PAD that the layers behind it do themselves.
+
+    Attributes:
+        name: of the PAD.
+        layers: names of the layers that pad instead.
+        before, after: rows and columns of padding.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+    before: tuple[int, int]
+    after: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeployPlan:
     """A graph with its memory plan.
 
     Attributes:
-        graph: without the operators that are constant.
+        graph: without the operators that are constant, and without folded padding.
         target: whose kernels run it.
         steps: the schedule.
         placements: every buffer of the arena.
@@ -253,6 +269,7 @@ class DeployPlan:
         weights_bytes: all constants that the generated code holds for the model.
         channels: of each layer with weights, in the model's order; None where constant channels
             were left in.
+        folded_padding: what became part of the layers that read it.
     """
 
     graph: Graph
@@ -265,6 +282,7 @@ class DeployPlan:
     macs: int
     weights_bytes: int
     channels: tuple[LayerChannels, ...] | None = None
+    folded_padding: tuple[FoldedPadding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

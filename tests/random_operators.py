@@ -152,9 +152,12 @@ def _mean(maker: Maker, x: int) -> int:
     if len(shape) == 4 and maker.draw.pick((True, False)):
         axes = (1, 2)
     scale, _ = quant_of(maker.builder, x)
+    options: dict[str, Any] = {"axes": axes, "keep_dims": maker.once_in(3)}
+    if maker.once_in(3):
+        # It moves values only.
+        return one_op.mean(maker.builder, maker.rng, x, kind="REDUCE_MAX", **options)
     output = None if maker.draw.pick((True, False)) else (maker.scale(scale), maker.zero_point())
-    keep_dims = maker.once_in(3)
-    return one_op.mean(maker.builder, maker.rng, x, axes=axes, keep_dims=keep_dims, output=output)
+    return one_op.mean(maker.builder, maker.rng, x, **options, output=output)
 
 
 def _pad(maker: Maker, x: int) -> int:
@@ -164,6 +167,31 @@ def _pad(maker: Maker, x: int) -> int:
         if axis < len(shape) - 1 or maker.once_in(4):
             amounts[axis] = (maker.draw.integer(0, 2), maker.draw.integer(0, 2))
     return one_op.pad(maker.builder, maker.rng, x, amounts=amounts)
+
+
+def _padded(maker: Maker, x: int) -> int | list[int]:
+    """A PAD of an image and one or two readers that may do its padding themselves."""
+    draw = maker.draw
+    most = draw.pick((1, 2, 1, 4))
+    sides = [(draw.integer(0, most), draw.integer(0, most)) for _ in range(2)]
+    amounts = [(0, 0), *sides, (0, 0)]
+    y = one_op.pad(maker.builder, maker.rng, x, amounts=amounts)
+    readers = [draw.pick((_conv_2d, _depthwise_conv_2d, _pool_2d))(maker, y)]
+    if maker.once_in(6):
+        readers.append(draw.pick((_conv_2d, _depthwise_conv_2d, _pool_2d))(maker, y))
+    if maker.once_in(6):
+        # One that cannot: others may read it, and the model may give it out.
+        readers.append(y)
+    return readers
+
+
+def _blocks(maker: Maker, x: int) -> int:
+    _, height, width, channels = shape_of(maker.builder, x)
+    deep = [n for n in (2, 3, 4) if channels % n**2 == 0]
+    wide = [n for n in (2, 3, 4) if height % n == width % n == 0]
+    choices = [("DEPTH_TO_SPACE", n) for n in deep] + [("SPACE_TO_DEPTH", n) for n in wide]
+    kind, block = maker.draw.pick(choices or [("SPACE_TO_DEPTH", 1)])
+    return one_op.blocks(maker.builder, maker.rng, x, kind=kind, block=block)
 
 
 def _softmax(maker: Maker, x: int) -> int:
@@ -321,8 +349,10 @@ Operator = Callable[[Maker, int], int | list[int]]
 # Operators on images [1, height, width, channels] by name, those with kernels of their own more
 # often; the others take tensors of any shape.
 IMAGE_OPERATORS: Mapping[str, tuple[Operator, int]] = {
+    "blocks": (_blocks, 1),
     "conv_2d": (_conv_2d, 10),
     "depthwise_conv_2d": (_depthwise_conv_2d, 8),
+    "padded": (_padded, 4),
     "pool_2d": (_pool_2d, 5),
     "resize": (_resize, 1),
     "transpose_conv": (_transpose_conv, 2),

@@ -122,7 +122,7 @@ def model_view(plan: DeployPlan) -> ModelView:
         headers=tuple(sorted({call.header for _, call in calls if call is not None})),
         arrays=tuple(arrays),
         layers=tuple(
-            _layer_view(op, call, graph, places, scratch.get(op.index)) for op, call in calls
+            _layer_view(op, call, plan, places, scratch.get(op.index)) for op, call in calls
         ),
         num_steps=len(plan.steps),
         step_type=_step_type(plan.steps),
@@ -146,11 +146,11 @@ def _constant_operands(graph: Graph, calls: list[tuple[Op, KernelCall | None]]) 
 def _layer_view(
     op: Op,
     call: KernelCall | None,
-    graph: Graph,
+    plan: DeployPlan,
     places: Mapping[int, Placement],
     scratch: int | None,
 ) -> LayerView:
-    comment = _layer_comment(op, graph)
+    comment = _layer_comment(op, plan)
     if call is None:
         return LayerView(
             index=op.index,
@@ -161,7 +161,7 @@ def _layer_view(
             call="",
         )
     symbol = f"layer_{op.index:02d}"
-    arguments = [f"&{symbol}", *_tensor_arguments(call, graph, places)]
+    arguments = [f"&{symbol}", *_tensor_arguments(call, plan.graph, places)]
     if call.rows:
         arguments += ["first_row", "end_row"]
     if call.scratch_bytes:
@@ -178,12 +178,16 @@ def _layer_view(
     )
 
 
-def _layer_comment(op: Op, graph: Graph) -> str:
+def _layer_comment(op: Op, plan: DeployPlan) -> str:
+    graph = plan.graph
     inputs = ", ".join(_shape(graph.tensors[i]) for i in op.inputs if _is_computed(graph, i))
     output = _shape(graph.tensors[op.outputs[0]])
     macs = macs_of(op, graph)
     cost = f", {macs:,} MACs" if macs else ""
-    return f"{op.index}: {op.kind.value} {comment_text(op.name)}: {inputs} -> {output}{cost}"
+    pads = [comment_text(pad.name) for pad in plan.folded_padding if op.name in pad.layers]
+    padding = f", with the padding of {', '.join(pads)}" if pads else ""
+    name = comment_text(op.name)
+    return f"{op.index}: {op.kind.value} {name}: {inputs} -> {output}{cost}{padding}"
 
 
 def _is_computed(graph: Graph, index: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,6 +40,7 @@ def plan_report(
         "lower_bound_bytes": plan.lower_bound_bytes,
         "scratch_bytes": plan.scratch_bytes,
         "constant_channels": channels_report(plan.channels),
+        "folded_padding": [dataclasses.asdict(pad) for pad in plan.folded_padding],
         "layers": [
             {
                 "name": op.name,

@@ -128,6 +128,9 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
     facts.add_row("steps", f"{len(report['steps']):,} of {len(report['layers'])} layers")
     channels = report["constant_channels"]
     _channels_row(facts, channels)
+    if report["folded_padding"]:
+        names = ", ".join(_short(pad["name"]) for pad in report["folded_padding"])
+        facts.add_row("padding done by its readers", names)
     removed = [channels_table(channels)] if channels and channels["removed"] else []
     layers = make_table("#", "<layer", "<kind", "<output", "MACs", "steps", "live bytes")
     for index, layer in enumerate(report["layers"]):

@@ -26,6 +26,7 @@ def plan_model(
     """
     from pipeline.plan.constant_channels.remove import remove_constant_channels
     from pipeline.plan.deploy import make_plan
+    from pipeline.plan.fold_padding import fold_padding
     from pipeline.plan.graph import read_graph
 
     kernels = _kernels_of(board)
@@ -33,11 +34,13 @@ def plan_model(
         received = "a folder" if tflite.is_dir() else "nothing of that name"
         raise ConfigError(f"{tflite}: expected a .tflite file. Received: {received}.")
     try:
-        graph = read_graph(tflite)
-        if keep_constant_channels:
-            return make_plan(graph, kernels)
-        slim = remove_constant_channels(graph, tflite.read_bytes())
-        return dataclasses.replace(make_plan(slim.graph, kernels), channels=slim.channels)
+        graph, channels = read_graph(tflite), None
+        if not keep_constant_channels:
+            slim = remove_constant_channels(graph, tflite.read_bytes())
+            graph, channels = slim.graph, slim.channels
+        graph, folded = fold_padding(graph, kernels)
+        plan = make_plan(graph, kernels)
+        return dataclasses.replace(plan, channels=channels, folded_padding=folded)
     except UnsupportedModelError as error:
         # Operators do not know in which file they stand.
         if str(tflite) in str(error):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,14 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UnsupportedModelError
 from pipeline.ops import fully_connected
+from pipeline.ops.dsp import fully_connected as dsp_fully_connected
+from pipeline.ops.table import kernel_call
+from pipeline.plan.deploy import make_plan
 from pipeline.plan.graph import parse_graph
+from pipeline.records import DeployPlan, KernelTarget
 from tests import one_op
 from tests.compiled import HostCompiler
-from tests.exact import assert_exact, assert_sane, samples
+from tests.exact import ReferenceTensors, assert_exact, assert_sane, samples
 from tests.ops import slow
 
 # id: (input shape, input quantization, options of one_op.fully_connected).
@@ -25,6 +30,14 @@ CASES: dict[str, tuple[tuple[int, ...], one_op.Quant, dict[str, Any]]] = {
     "three_outputs": ((1, 21), (0.05, -10), {"outputs": 3}),
     "seven_outputs": ((1, 13), (0.05, -10), {"outputs": 7}),
     "wide": ((1, 640), (0.05, -10), {"outputs": 130, "output": (1.0, 7)}),
+    # Sums beyond 24 bits, which outputs that share words cannot hold.
+    "chunks": ((1, 1201), (0.05, -10), {"outputs": 6, "output": (3.0, 7)}),
+    "chunks_per_channel": (
+        (2, 1402),
+        (0.05, 20),
+        {"outputs": 3, "per_channel": True, "filter_limits": (-127, -20), "output": (5.0, 7)},
+    ),
+    "few_outputs": ((1, 131), (0.05, -10), {"outputs": 3, "output": (1.0, 7)}),
     "rows": ((5, 12), (0.05, 3), {"outputs": 6}),
     "rows_keep_num_dims": ((1, 3, 2, 12), (0.05, 3), {"outputs": 6, "keep_num_dims": True}),
     "flattens": ((1, 2, 3, 4), (0.05, 3), {"outputs": 5, "inputs": 24}),
@@ -96,6 +109,80 @@ def test_doubles_are_taken_only_where_needed() -> None:
         functions[case] = fully_connected.call(graph.ops[0], graph).function
     assert functions.pop("double") == "fully_connected_double_s8"
     assert set(functions.values()) == {"fully_connected_s8"}
+
+
+def direct_plan(model: bytes, monkeypatch: pytest.MonkeyPatch) -> DeployPlan:
+    """The plan with the kernel that lays no inputs, whatever the shape."""
+    monkeypatch.setattr(dsp_fully_connected, "_is_direct", lambda op, graph: True)
+    return make_plan(parse_graph(model, "m", "m"), KernelTarget.DSP)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_direct_kernel_equals_reference(
+    case: str, compiler: HostCompiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = direct_plan(model_of(case), monkeypatch)
+    model, reference = compiler.load(plan), ReferenceTensors(model_of(case))
+    for x in samples(plan.graph):
+        reference.run(plan.graph, x)
+        (received,) = model.run(x)
+        np.testing.assert_array_equal(received, reference.read(plan.graph.outputs[0]))
+
+
+@pytest.mark.parametrize("case", ["seven_outputs", "few_outputs", "per_channel_rows", "chunks"])
+def test_the_direct_kernel_stays_in_its_tensors(
+    case: str, compiler: HostCompiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = direct_plan(model_of(case), monkeypatch)
+    inputs = list(samples(plan.graph))
+    expected = compiler.load(plan)
+    for x, (received,) in zip(inputs, compiler.load_sanitized(plan).run(inputs), strict=True):
+        np.testing.assert_array_equal(received, expected.run(x)[0])
+
+
+def chosen(shapes: Sequence[one_op.Pair], **options: Any) -> list[str]:
+    """Kernels of layers of (inputs, outputs) in one model."""
+    builder, rng = one_op.ModelBuilder(), np.random.default_rng(0)
+    inputs, outputs = [], []
+    for length, count in shapes:
+        x = builder.tensor(f"x{length}_{count}", (1, length), scale=0.05, zero_point=3)
+        inputs.append(x)
+        outputs.append(one_op.fully_connected(builder, rng, x, outputs=count, **options))
+    graph = parse_graph(builder.build(inputs, outputs), "m", "m")
+    calls = [kernel_call(op, graph, KernelTarget.DSP) for op in graph.ops]
+    return [call.function.removeprefix("fully_connected_") for call in calls if call is not None]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "kernel"),
+    [
+        (3, 1, "dsp_s8"),
+        (16, 2, "direct_dsp_s8"),
+        (16, 4, "dsp_s8"),
+        (256, 4, "direct_dsp_s8"),
+        (64, 12, "dsp_s8"),
+        (1024, 10, "direct_dsp_s8"),
+        (1024, 128, "dsp_s8"),
+    ],
+)
+def test_the_shape_decides_on_the_kernel(inputs: int, outputs: int, kernel: str) -> None:
+    assert chosen([(inputs, outputs)], filter_limits=(-9, 9), output=(1.0, 0)) == [kernel]
+
+
+def test_a_second_kernel_has_to_pay_for_its_flash() -> None:
+    assert chosen([(64, 32), (32, 2)]) == ["dsp_s8", "dsp_s8"]
+    assert chosen([(256, 2), (32, 2)]) == ["direct_dsp_s8", "direct_dsp_s8"]
+    many = chosen([(64, 32), (6400, 2)], filter_limits=(-2, 2), output=(3.0, 0))
+    assert many == ["dsp_s8", "direct_dsp_s8"]
+
+
+def test_only_the_direct_kernel_takes_large_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = direct_plan(model_of("chunks"), monkeypatch).graph
+    call = kernel_call(graph.ops[0], graph, KernelTarget.DSP)
+    assert call is not None
+    fields = {field.name: field.value for field in call.fields}
+    assert 0 < fields["chunk"] < 300
+    assert chosen([(1400, 32)], filter_limits=(90, 127), output=(9.0, 0)) == ["direct_dsp_s8"]
 
 
 @pytest.mark.parametrize("case", ["rows", "seven_outputs", "per_channel_rows", "double"])

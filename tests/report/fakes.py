@@ -10,6 +10,7 @@ from pipeline.records import (
     Extent,
     Firmware,
     FirmwareSize,
+    FoldedPadding,
     Graph,
     InputSet,
     KernelTarget,
@@ -106,6 +107,9 @@ def plan() -> DeployPlan:
                 weight_bytes_before=1024,
                 weight_bytes=1024,
             ),
+        ),
+        folded_padding=(
+            FoldedPadding(name="pad_1;x", layers=("whole",), before=(0, 1), after=(1, 0)),
         ),
     )
 

@@ -64,12 +64,16 @@ def test_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
     plan = fakes.plan()
     assert [live_bytes(plan, step) for step in (-1, 0, 1)] == [16, 32, 24]
     report = plan_report(plan, (8, 0), load_board("mps2_an386"))
+    assert report["folded_padding"] == [
+        {"name": "pad_1;x", "layers": ("whole",), "before": (0, 1), "after": (1, 0)}
+    ]
     print_tables(plan_tables(report))
     text = capsys.readouterr().out
     for part in (
         "40 B (largest live set, the lower bound: 32 B)",
         "scratch of layer 1",
         "RAM 262,144 B",
+        "padding done by its readers  pad_1",
     ):
         assert part in text
 

@@ -14,7 +14,10 @@ from pipeline.ops.convolution import attrs_of
 from pipeline.ops.filters import accumulator_limits, bias_values, real_factors
 from pipeline.ops.fully_connected import FullyConnectedAttrs
 from pipeline.records import Array, Graph, Op, Requant
-from pipeline.steps import Int64Array, Steps, find_steps
+from pipeline.steps import Forms, Int64Array, Steps, find_steps, fit_floor
+
+# Room for the rounding constant -128 << shift.
+_LARGEST_SHIFT = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +98,21 @@ def fully_connected_accumulators(op: Op, graph: Graph, factors: tuple[float, ...
         activation_range(attrs.activation, output),
         lambda acc: scale_in_double(acc, column) + zero_point,
     )
+
+
+def forms_of_vector(accumulators: Accumulators, prescale: int) -> Forms:
+    """The requantization of each output of a fully connected layer, or of all.
+
+    Args:
+        accumulators: of the layer.
+        prescale: of every sum.
+    """
+    exponent = accumulators.exponent
+    shift = np.clip(exponent + prescale - 1, 0, _LARGEST_SHIFT)
+    # sum * 2**prescale * m / 2**(32 + shift) = sum * multiplier / 2**(31 + exponent)
+    right = exponent + prescale - 1 - shift
+    multiplier = np.where(right < 0, -1, accumulators.multiplier >> np.maximum(right, 0))
+    return fit_floor(accumulators.steps, np.full_like(shift, prescale), multiplier, shift)
 
 
 def _accumulators(

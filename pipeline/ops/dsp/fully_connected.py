@@ -5,38 +5,51 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.ops.base import Constant, KernelCall, fields_of, label_of
-from pipeline.ops.checks import activation_range, constant_of, quant_of
-from pipeline.ops.dsp.accumulators import Accumulators, fully_connected_accumulators
+from pipeline.ops.checks import activation_range, quant_of
+from pipeline.ops.dsp import fully_connected_direct
+from pipeline.ops.dsp.accumulators import (
+    Accumulators,
+    forms_of_vector,
+    fully_connected_accumulators,
+)
 from pipeline.ops.filters import real_factors
 from pipeline.ops.fully_connected import FullyConnectedAttrs
-from pipeline.records import Graph, Op
-from pipeline.steps import Forms, Int64Array, fit_floor
+from pipeline.records import Graph, Op, OpKind
+from pipeline.steps import Forms, Int64Array
 
 # Of the kernel: sums come out multiplied by 256.
 _PRESCALE = 8
 
-# Room for the rounding constant -128 << shift.
-_LARGEST_SHIFT = 24
+# Instructions per inference that the flash of a second kernel has to save: 16 a byte.
+_WORTH_A_KERNEL = 11_000
 
 # Outputs that are computed together.
 _QUAD = 4
 
 
 def call(op: Op, graph: Graph) -> KernelCall | None:
-    """fully_connected_dsp_s8 where it is exact; see `DspModule.call`."""
+    """The kernel that takes less, where it is exact; see `DspModule.call`."""
+    filter_ = graph.tensors[op.inputs[1]]
+    per_channel = len(quant_of(filter_).scale) > 1
+    factors = real_factors(op, graph, filter_.shape[0] if per_channel else 1)
+    accumulators = fully_connected_accumulators(op, graph, factors)
+    if _is_direct(op, graph):
+        direct = fully_connected_direct.call(op, graph, accumulators)
+        return direct or _laid_call(op, graph, accumulators)
+    laid = _laid_call(op, graph, accumulators)
+    return laid or fully_connected_direct.call(op, graph, accumulators)
+
+
+def _laid_call(op: Op, graph: Graph, accumulators: Accumulators) -> KernelCall | None:
+    """fully_connected_dsp_s8; None where it is not exact."""
     attrs = op.attrs
     assert isinstance(attrs, FullyConnectedAttrs)
-    output = graph.tensors[op.outputs[0]]
-    filter_ = constant_of(graph, op.inputs[1])
-    outputs, inputs = filter_.shape
-    per_channel = len(quant_of(graph.tensors[op.inputs[1]]).scale) > 1
-    factors = real_factors(op, graph, outputs if per_channel else 1)
-    accumulators = fully_connected_accumulators(op, graph, factors)
-    forms = _forms(accumulators)
+    outputs, inputs = accumulators.weights.shape
+    forms = forms_of_vector(accumulators, _PRESCALE)
     stream = _stream(accumulators)
     if not forms.exact.all() or stream is None:
         return None
-    lowest, highest = activation_range(attrs.activation, output)
+    lowest, highest = activation_range(attrs.activation, graph.tensors[op.outputs[0]])
     return KernelCall(
         function="fully_connected_dsp_s8",
         header="dsp/fully_connected_dsp_s8.h",
@@ -48,7 +61,7 @@ def call(op: Op, graph: Graph) -> KernelCall | None:
             rows=("uint32_t", attrs.rows),
             inputs=("uint32_t", inputs),
             outputs=("uint32_t", outputs),
-            per_channel=("uint8_t", int(per_channel)),
+            per_channel=("uint8_t", int(len(forms.shift) > 1)),
             output_min=("int8_t", lowest),
             output_max=("int8_t", highest),
         ),
@@ -71,14 +84,29 @@ def call(op: Op, graph: Graph) -> KernelCall | None:
     )
 
 
-def _forms(accumulators: Accumulators) -> Forms:
-    """The requantization of each output, or of all."""
-    exponent = accumulators.exponent
-    shift = np.clip(exponent + _PRESCALE - 1, 0, _LARGEST_SHIFT)
-    # sum * 2**prescale * m / 2**(32 + shift) = sum * multiplier / 2**(31 + exponent)
-    right = exponent + _PRESCALE - 1 - shift
-    multiplier = np.where(right < 0, -1, accumulators.multiplier >> np.maximum(right, 0))
-    return fit_floor(accumulators.steps, np.full_like(shift, _PRESCALE), multiplier, shift)
+def _is_direct(op: Op, graph: Graph) -> bool:
+    """Whether the kernel that lays no inputs takes less, its code included."""
+    shapes = {
+        other.index: graph.tensors[other.inputs[1]].shape
+        for other in graph.ops
+        if other.kind is OpKind.FULLY_CONNECTED
+    }
+    attrs = op.attrs
+    assert isinstance(attrs, FullyConnectedAttrs)
+    saved = attrs.rows * _saved(shapes.pop(op.index))
+    second = any(_saved(shape) < 0 for shape in shapes.values())
+    return saved >= (_WORTH_A_KERNEL if second else 0)
+
+
+def _saved(filter_shape: tuple[int, ...]) -> float:
+    """Instructions for a vector that the other kernel takes less, from measurements."""
+    outputs, inputs = filter_shape
+    blocks, left = divmod(inputs, 4)
+    quads, others = divmod(outputs, _QUAD)
+    computed = quads + (1 if others else 0)
+    ends = (35 if left else 0) + (25 + 5 * others if others else 0)
+    laid = 75 + 6 * blocks + ends + computed * (37 + 14.5 * blocks)
+    return laid - fully_connected_direct.instructions(inputs, outputs)
 
 
 def _stream(accumulators: Accumulators) -> Int64Array | None:
