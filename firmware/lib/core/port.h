@@ -43,6 +43,14 @@ void port_stack_paint(void);
 // Returns 1 and sets *bytes, or returns 0 where the port cannot know (a hosted process).
 int port_stack_peak_bytes(uint32_t *bytes);
 
+// Memory that the heap could still hand out. Returns 1 and sets *bytes, or returns 0 where there
+// is no heap.
+int port_free_heap_bytes(uint32_t *bytes);
+
+// Why the board started last: "power-on", "pin", "software", "watchdog", "brownout", "crash" or
+// "unknown". Never NULL.
+const char *port_reset_reason(void);
+
 #ifdef __cplusplus
 }
 #endif
