@@ -5,9 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+// C++ linkage on purpose: Mbed OS has functions port_init, port_read and port_write of its own, and
+// a board that is built on it links both.
 
 // The firmware, from src/main.cc. The port owns the platform's entry point (a reset handler,
 // main(), an Arduino sketch's setup()) and calls this once from there; it never returns.
@@ -50,9 +49,5 @@ int port_free_heap_bytes(uint32_t *bytes);
 // Why the board started last: "power-on", "pin", "software", "watchdog", "brownout", "crash" or
 // "unknown". Never NULL.
 const char *port_reset_reason(void);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif  // ESPALIER_CORE_PORT_H_
