@@ -331,9 +331,13 @@ class FirmwareSize:
         weights_bytes: all constants of the model.
         runtime_bytes: kernels, generated code and what they pull in.
         harness_bytes: protocol, port, start-up.
-        flash_bytes: text + data of the image, the sum of the three.
+        flash_bytes: text + data of the image, the sum of these three and of framework_bytes.
         arena_bytes: the tensor arena.
-        static_ram_bytes: data + bss without the arena and without the stack's reserve.
+        static_ram_bytes: data + bss without the arena and without the stack's reserve; of the
+            firmware alone where a framework has some, too.
+        framework_bytes: flash of a framework (Arduino core, RTOS), and what cannot be told apart
+            from it there: the compiler's library, string literals, padding. 0 without a framework.
+        framework_ram_bytes: the same of data + bss, with stacks that the framework reserves there.
     """
 
     weights_bytes: int
@@ -342,6 +346,8 @@ class FirmwareSize:
     flash_bytes: int
     arena_bytes: int
     static_ram_bytes: int
+    framework_bytes: int = 0
+    framework_ram_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
