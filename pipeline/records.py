@@ -317,6 +317,11 @@ class Board:
         flash_wait_states: of the flash that code runs from, at `clock_hz`; None where no cycles
             are estimated.
         emulators: device kinds that can run the board, in order of preference.
+        usb_ids: "vendor:product" of its USB serial port, four lower-case hex digits each.
+        upload: how an image gets onto it: "touch" (its port is opened at 1200 baud, then
+            bossac), "esptool", or "" where nothing can be uploaded from here.
+        arena_bytes: the largest tensor arena that the linker takes in one piece; None where
+            only the RAM as a whole sets a limit.
     """
 
     name: str
@@ -331,6 +336,9 @@ class Board:
     instructions_per_tick: int | None
     flash_wait_states: int | None
     emulators: tuple[str, ...]
+    usb_ids: tuple[str, ...] = ()
+    upload: str = ""
+    arena_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,9 +349,13 @@ class FirmwareSize:
         weights_bytes: all constants of the model.
         runtime_bytes: kernels, generated code and what they pull in.
         harness_bytes: protocol, port, start-up.
-        flash_bytes: text + data of the image, the sum of the three.
+        flash_bytes: text + data of the image, the sum of these three and of framework_bytes.
         arena_bytes: the tensor arena.
-        static_ram_bytes: data + bss without the arena and without the stack's reserve.
+        static_ram_bytes: data + bss without the arena and without the stack's reserve; of the
+            firmware alone where a framework has some, too.
+        framework_bytes: flash of a framework (Arduino core, RTOS), and what cannot be told apart
+            from it there: the compiler's library, string literals, padding. 0 without a framework.
+        framework_ram_bytes: the same of data + bss, with stacks that the framework reserves there.
     """
 
     weights_bytes: int
@@ -352,6 +364,8 @@ class FirmwareSize:
     flash_bytes: int
     arena_bytes: int
     static_ram_bytes: int
+    framework_bytes: int = 0
+    framework_ram_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

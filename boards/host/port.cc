@@ -79,3 +79,11 @@ int port_stack_peak_bytes(uint32_t *bytes) {
   *bytes = 0;
   return 0;
 }
+
+int port_free_heap_bytes(uint32_t *bytes) {
+  // As much as the computer has to spare, which says nothing about the firmware.
+  *bytes = 0;
+  return 0;
+}
+
+const char *port_reset_reason(void) { return "power-on"; }  // a process starts but once

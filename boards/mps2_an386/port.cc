@@ -10,6 +10,7 @@ extern "C" {
 extern uint32_t __stack_limit[], __stack_top[];
 extern uint32_t __data_load[], __data_begin[], __data_end[];
 extern uint32_t __bss_begin[], __bss_end[];
+extern uint32_t __last_run[];
 
 void port_reset(void);
 void port_fault(void);
@@ -66,6 +67,10 @@ constexpr uint32_t kPaint = 0xC5C5C5C5;
 // Words below the painting function's own frame that it leaves alone.
 constexpr uint32_t kPaintMargin = 16;
 
+// Left in RAM for the next start, in __last_run; what lies there after power-on is anything else.
+constexpr uint32_t kCrashed = 0xBAD0BAD0;
+
+bool has_crashed;         // the run before this one
 uint64_t ticks_before;    // extends the timer to 64 bits
 uint32_t last_countdown;  // the timer counts down
 
@@ -108,6 +113,8 @@ void port_reset(void) {
   const uint32_t *source = __data_load;
   for (uint32_t *word = __data_begin; word != __data_end; ++word) *word = *source++;
   for (uint32_t *word = __bss_begin; word != __bss_end; ++word) *word = 0;
+  has_crashed = *__last_run == kCrashed;
+  *__last_run = 0;
   firmware_main();
 }
 
@@ -139,6 +146,7 @@ void port_report_fault(const uint32_t *frame) {
     write_hex(*reg(kBusFaultAddress));
   }
   write_text("]\r\n");
+  *__last_run = kCrashed;
   *reg(kResetControl) = kRequestReset;
   for (;;) {
   }
@@ -220,4 +228,14 @@ int port_stack_peak_bytes(uint32_t *bytes) {
   *bytes = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(__stack_top) -
                                  reinterpret_cast<uintptr_t>(word));
   return 1;
+}
+
+int port_free_heap_bytes(uint32_t *bytes) {
+  *bytes = 0;
+  return 0;
+}
+
+const char *port_reset_reason(void) {
+  // Emulators start a machine anew when they are told to reset it.
+  return has_crashed ? "crash" : "power-on";
 }

@@ -2,7 +2,7 @@
 
 The folders' names are what linker scripts tell harness, runtime and weights apart by:
 
-    espalier_harness/   src/main.cc, lib/core, the board's port
+    espalier_harness/   src/main.cc, lib/core, the board's port and the libraries that it shares
     espalier_runtime/   lib/engine_<engine> and the libraries it calls
     espalier_model/     the generated sources
 
@@ -24,10 +24,17 @@ BOARDS = FIRMWARE.parent / "boards"
 # Speed does not matter in the harness; what it takes of the flash does.
 HARNESS_OPTIMIZATION = "-Os"
 RUNTIME_OPTIMIZATION = "-O2"
+# The oldest compiler is the Nano's GCC 7.
+LANGUAGE = {".c": "-std=c11", ".cc": "-std=gnu++14"}
+WARNINGS = "-Wall -Wextra -Wvla"
 
 
-def add_group(env, group, folders, **overrides):
-    """Compile the C and C++ files of `folders` into $BUILD_DIR/<group>."""
+def add_group(env, group, folders, flags):
+    """Compile the C and C++ files of `folders` into $BUILD_DIR/<group>.
+
+    The flags stand at the end of the command, behind those of a framework that is only known
+    when everything is read, and so they hold.
+    """
     for folder in folders:
         for source in sorted(Path(folder).rglob("*.c*")):
             if source.suffix not in (".c", ".cc"):
@@ -36,8 +43,14 @@ def add_group(env, group, folders, **overrides):
             name = "_".join((Path(folder).name, *relative.parts))
             if group == "espalier_model":
                 name = relative.as_posix()
+            command = "CCCOM" if source.suffix == ".c" else "CXXCOM"
+            ours = f"{LANGUAGE[source.suffix]} -funsigned-char {WARNINGS} {flags}"
             env.Append(
-                PIOBUILDFILES=env.Object(f"$BUILD_DIR/{group}/{name}.o", str(source), **overrides)
+                PIOBUILDFILES=env.Object(
+                    f"$BUILD_DIR/{group}/{name}.o",
+                    str(source),
+                    **{command: f"{env[command]} {ours}"},
+                )
             )
 
 
@@ -52,28 +65,35 @@ def generated_sources(engine):
     return folder
 
 
+def port_libraries(env):
+    """Folders of lib/ that ports of several boards share."""
+    return env.GetProjectOption("custom_port_libraries", "").split()
+
+
 def add_sources(env):
     """Add every group of the environment's board and engine."""
     board = env.GetProjectOption("custom_board")
     engine = env.GetProjectOption("custom_engine")
     libraries = env.GetProjectOption("custom_engine_libraries", "").split()
     runtime = [FIRMWARE / "lib" / name for name in (f"engine_{engine}", *libraries)]
+    port = [FIRMWARE / "lib" / name for name in port_libraries(env)]
     model = [generated_sources(engine)] if libraries else []
-    env.Append(CPPPATH=[str(FIRMWARE / "lib" / "core"), *map(str, runtime), *model])
+    core = FIRMWARE / "lib" / "core"
+    env.Append(CPPPATH=[*map(str, (core, *port, *runtime)), *model])
     identity = {
         "ESPALIER_BUILD_ID": os.environ.get("ESPALIER_BUILD_ID", "0" * 16),
         "ESPALIER_MODEL_NAME": os.environ.get("ESPALIER_MODEL_NAME", "none"),
         "ESPALIER_BOARD": board,
     }
+    defines = [f"-D{key}={env.StringifyMacro(value)}" for key, value in identity.items()]
     add_group(
         env,
         "espalier_harness",
-        [FIRMWARE / "src", FIRMWARE / "lib" / "core", BOARDS / board],
-        OPTIMIZATION=HARNESS_OPTIMIZATION,
-        CPPDEFINES=[(key, env.StringifyMacro(value)) for key, value in identity.items()],
+        [FIRMWARE / "src", core, *port, BOARDS / board],
+        " ".join((HARNESS_OPTIMIZATION, *defines)),
     )
-    add_group(env, "espalier_runtime", runtime, OPTIMIZATION=RUNTIME_OPTIMIZATION)
-    add_group(env, "espalier_model", model, OPTIMIZATION=RUNTIME_OPTIMIZATION)
+    add_group(env, "espalier_runtime", runtime, RUNTIME_OPTIMIZATION)
+    add_group(env, "espalier_model", model, RUNTIME_OPTIMIZATION)
 
 
 add_sources(env)  # noqa: F821

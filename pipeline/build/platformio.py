@@ -1,8 +1,9 @@
-"""Build firmware with PlatformIO Core from PyPI, without its registry.
+"""Build firmware with PlatformIO Core from PyPI.
 
-Core asks its registry for one package only, `tool-scons`; a folder that starts the SCons of this
-Python environment takes its place. Each build has a core folder and a build folder of its own, so
-that builds may run at the same time and nothing depends on what was built before.
+Boards of our own platforms need nothing of PlatformIO's registry: Core would ask it for one package
+only, `tool-scons`, and a folder that starts the SCons of this Python environment takes its place.
+Each of these builds has a core folder and a build folder of its own, so that builds may run at the
+same time and nothing depends on what was built before. All other boards: registry.py.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import configparser
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -21,8 +21,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.artifacts import hash_tree, write_json
-from pipeline.build.size import ImageSize, check_fits, read_size
-from pipeline.build.toolchain import Toolchain, find_toolchain
+from pipeline.build import registry
+from pipeline.build.complaints import explain
+from pipeline.build.size import ImageSize, check_fits, read_framework_size, read_size
+from pipeline.build.toolchain import REGISTRY, Toolchain, find_toolchain
 from pipeline.errors import BuildError, ConfigError, MissingToolError
 from pipeline.paths import boards_path, cache_path, firmware_path
 from pipeline.records import Board, Firmware, SourceTree
@@ -33,8 +35,6 @@ LOG = "build.log"
 
 _JOBS = 2
 _TIMEOUT_S = 900
-_SHOWN_LINES = 6
-_ERROR_LINE = re.compile(r"\berror\b|undefined (reference|symbol)|overflowed by", re.IGNORECASE)
 _SOURCE_SUFFIXES = (".c", ".cc", ".h", ".ini", ".json", ".ld", ".py")
 
 
@@ -63,7 +63,7 @@ def build_firmware(
         out: folder, made where it is missing.
         model_name: what the firmware's `profile` command says; "vww01" and "ic01" make text
             commands load pixels, as MLPerf Tiny's runner sends them.
-        toolchain: "auto", "gcc" or "zig".
+        toolchain: "auto", "gcc" or "zig"; boards with a compiler of their own take "auto" only.
         log: called with lines of progress.
     Raises:
         ConfigError: the board has no such engine.
@@ -72,7 +72,7 @@ def build_firmware(
         DoesNotFitError: the image is too large for the board.
     """
     environment = _environment(board, engine)
-    compiler = find_toolchain(board, toolchain)
+    compiler = find_toolchain(board, toolchain, engine)
     identity = compute_build_id(board, engine, source, compiler, model_name=model_name)
     out.mkdir(parents=True, exist_ok=True)
     elf_path = out / ELF
@@ -82,18 +82,18 @@ def build_firmware(
     if compiler.kind == "zig" and not (cache_path() / "zig").is_dir():
         log("Zig compiles its run-time library once: some 15 s")
     # PlatformIO changes into its project: no path that it gets may be relative.
-    with tempfile.TemporaryDirectory(prefix=".platformio-", dir=out.resolve()) as scratch:
-        _write_core_folder(Path(scratch) / "core")
-        variables = {
-            "ESPALIER_SOURCES": str(source.root.resolve()),
-            "ESPALIER_BUILD_ID": identity,
-            "ESPALIER_MODEL_NAME": model_name,
-            "ESPALIER_TOOLCHAIN": compiler.kind,
-        }
-        _run_platformio(environment, Path(scratch), variables, out / LOG)
-        shutil.copyfile(Path(scratch) / "build" / environment / ELF, elf_path)
+    variables = {
+        "ESPALIER_SOURCES": str(source.root.resolve()),
+        "ESPALIER_BUILD_ID": identity,
+        "ESPALIER_MODEL_NAME": model_name,
+    }
+    image: ImageSize | None
+    if compiler.kind == REGISTRY:
+        image = _build_with_registry(board, environment, variables, out, log)
+    else:
+        variables["ESPALIER_TOOLCHAIN"] = compiler.kind
+        image = _build_with_own_platform(board, environment, variables, out)
     elf_path.chmod(0o755)
-    image = read_size(elf_path) if board.flash_bytes is not None else None
     write_json(out / SIZE, _size_record(image, identity, compiler))
     if image is not None:
         check_fits(image, board)
@@ -105,6 +105,35 @@ def build_firmware(
         elf_path=elf_path,
         size=image.firmware if image is not None else None,
     )
+
+
+def _build_with_own_platform(
+    board: Board, environment: str, variables: Mapping[str, str], out: Path
+) -> ImageSize | None:
+    """Build into `out` with one of firmware/platforms; the sizes, None for a host."""
+    with tempfile.TemporaryDirectory(prefix=".platformio-", dir=out.resolve()) as scratch:
+        _write_core_folder(Path(scratch) / "core")
+        _run_platformio(board, environment, Path(scratch), variables, out / LOG)
+        shutil.copyfile(Path(scratch) / "build" / environment / ELF, out / ELF)
+    return read_size(out / ELF) if board.flash_bytes is not None else None
+
+
+def _build_with_registry(
+    board: Board,
+    environment: str,
+    variables: Mapping[str, str],
+    out: Path,
+    log: Callable[[str], None],
+) -> ImageSize:
+    """Build into `out` with a platform that PlatformIO downloads; the sizes."""
+    with registry.build_folder(environment) as folder:
+        built = registry.build(board, environment, folder, variables, out / LOG, log)
+        shutil.copyfile(built / ELF, out / ELF)
+        image = read_framework_size(built / ELF, built)
+    warning = registry.ram_warning((out / LOG).read_text(encoding="utf-8", errors="replace"))
+    if warning is not None:
+        log(f"board '{board.name}': {warning}")
+    return image
 
 
 def compute_build_id(
@@ -180,7 +209,7 @@ def _write_core_folder(core: Path) -> None:
 
 
 def _run_platformio(
-    environment: str, scratch: Path, variables: Mapping[str, str], log_path: Path
+    board: Board, environment: str, scratch: Path, variables: Mapping[str, str], log_path: Path
 ) -> None:
     """Run `pio run` for one environment; everything it says goes to `log_path`."""
     # Nothing that a user has set for PlatformIO elsewhere may get in here.
@@ -217,28 +246,12 @@ def _run_platformio(
                 f"Received: no end. The log is {log_path}."
             ) from error
     if status != 0:
-        shown = "\n".join(f"  {line}" for line in _first_errors(log_path))
-        raise BuildError(
-            f"build {environment}: expected the firmware to compile and link. Received:\n"
-            f"{shown}\nThe whole log is {log_path}."
-        )
+        text = log_path.read_text(encoding="utf-8", errors="replace")
+        raise explain(text, board, environment, log_path)
 
 
 def _is_foreign(key: str) -> bool:
     return key.startswith(("PLATFORMIO_", "ESPALIER_", "SCONS"))
-
-
-def _first_errors(log_path: Path) -> list[str]:
-    """The compiler's first complaint with the lines that explain it, or the log's end."""
-    lines = log_path.read_text(encoding="utf-8", errors="replace").splitlines()
-    # Commands in the log name options like -Werror; complaints do not start with a program.
-    complaints = [
-        number
-        for number, line in enumerate(lines)
-        if _ERROR_LINE.search(line) and " -o " not in line
-    ]
-    begin = complaints[0] if complaints else max(0, len(lines) - _SHOWN_LINES)
-    return lines[begin : begin + _SHOWN_LINES]
 
 
 def _size_record(image: ImageSize | None, build_id: str, compiler: Toolchain) -> dict[str, object]:

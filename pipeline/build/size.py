@@ -9,18 +9,32 @@ The linker scripts (boards/<board>/*.ld) give each kind its own output section:
     .stack            reserve for the stack
     .arena            tensor arena
     .bss              other variables
+
+Images on a framework are linked by its own script. There the symbols of our object files are looked
+up in the image, and all that has no symbol of ours counts as the framework's.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import BuildError, DoesNotFitError
 from pipeline.records import Board, FirmwareSize
 
 _FLASH_SECTIONS = (".harness", ".weights", ".text", ".data")
 _RAM_SECTIONS = (".data", ".stack", ".arena", ".bss")
+
+# Static variables in images on a framework; heaps and stacks are sections of their own.
+_STATIC = re.compile(r"\.(dram0\.)?(data|bss)|\.noinit")
+# Where firmware/scripts/add_sources.py puts our objects.
+_HARNESS, _RUNTIME, _MODEL = "espalier_harness", "espalier_runtime", "espalier_model"
+_WEIGHTS_OBJECT = "weights.o"
+_ARENA_SECTION = ".bss.arena"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,27 +53,15 @@ class ImageSize:
 
 
 def read_size(elf_path: Path) -> ImageSize:
-    """Return the sizes of a linked firmware.
+    """Return the sizes of a firmware that one of our linker scripts has laid out.
 
     Raises:
         BuildError: no ELF file, or one that was not linked by one of our linker scripts.
     """
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.constants import SH_FLAGS
-    from elftools.elf.elffile import ELFFile
-
-    try:
-        with elf_path.open("rb") as stream:
-            sections = {
-                section.name: (section["sh_addr"], section["sh_size"])
-                for section in ELFFile(stream).iter_sections()
-                if section["sh_flags"] & SH_FLAGS.SHF_ALLOC and section["sh_size"] > 0
-            }
-    except (OSError, ELFError) as error:
-        raise BuildError(
-            f"{elf_path}: expected a linked firmware in ELF format. Received: {error}. "
-            "Build it again."
-        ) from error
+    with _open_elf(elf_path) as elf:
+        sections = {
+            section.name: (section["sh_addr"], section["sh_size"]) for section in _allocated(elf)
+        }
     unknown = sorted(set(sections) - {*_FLASH_SECTIONS, *_RAM_SECTIONS})
     if unknown or ".harness" not in sections:
         raise BuildError(
@@ -83,17 +85,118 @@ def read_size(elf_path: Path) -> ImageSize:
     return ImageSize(firmware=firmware, stack_reserve_bytes=size[".stack"], ram_bytes=ram_bytes)
 
 
+def read_framework_size(elf_path: Path, objects_path: Path) -> ImageSize:
+    """Return the sizes of a firmware on a framework, whose linker script knows none of our parts.
+
+    Args:
+        elf_path: the linked image.
+        objects_path: the build folder with espalier_harness, espalier_runtime, espalier_model.
+    Raises:
+        BuildError: no ELF file, or an image without any symbol of ours.
+    """
+    owners = _owners(objects_path)
+    # By owner, and "arena"; in flash and in RAM.
+    flash = dict.fromkeys(("weights", "runtime", "harness"), 0)
+    ram = dict.fromkeys(("arena", "weights", "runtime", "harness"), 0)
+    with _open_elf(elf_path) as elf:
+        sections = list(elf.iter_sections())
+        in_flash = sum(s["sh_size"] for s in _allocated(elf) if s["sh_type"] != "SHT_NOBITS")
+        static = sum(s["sh_size"] for s in _allocated(elf) if _STATIC.fullmatch(s.name))
+        places = set()
+        for symbol in _objects_and_functions(elf):
+            owner = owners.get((symbol.name, symbol["st_size"]))
+            place = (symbol["st_shndx"], symbol["st_value"])
+            if owner is None or place in places:  # another name of the same bytes
+                continue
+            places.add(place)
+            section = sections[symbol["st_shndx"]]
+            if section["sh_type"] != "SHT_NOBITS":
+                flash[owner] += symbol["st_size"]
+            if _STATIC.fullmatch(section.name):
+                ram[owner] += symbol["st_size"]
+    if not places:
+        raise BuildError(
+            f"{elf_path}: expected symbols of the objects in {objects_path}. Received: none of "
+            "them. Link without stripping symbols."
+        )
+    own_ram = sum(ram.values())
+    firmware = FirmwareSize(
+        weights_bytes=flash["weights"],
+        runtime_bytes=flash["runtime"],
+        harness_bytes=flash["harness"],
+        flash_bytes=in_flash,
+        arena_bytes=ram["arena"],
+        static_ram_bytes=own_ram - ram["arena"],
+        framework_bytes=in_flash - sum(flash.values()),
+        framework_ram_bytes=static - own_ram,
+    )
+    return ImageSize(firmware=firmware, stack_reserve_bytes=0, ram_bytes=own_ram)
+
+
+def _owners(objects_path: Path) -> dict[tuple[str, int], str]:
+    """Whose a symbol is, by name and size: of all that our objects define."""
+    owners = {}
+    for folder, owner in ((_HARNESS, "harness"), (_RUNTIME, "runtime"), (_MODEL, "runtime")):
+        for path in sorted((objects_path / folder).rglob("*.o")):
+            with _open_elf(path) as elf:
+                sections = list(elf.iter_sections())
+                for symbol in _objects_and_functions(elf):
+                    section = sections[symbol["st_shndx"]].name
+                    found = "weights" if path.name == _WEIGHTS_OBJECT else owner
+                    if section == _ARENA_SECTION:
+                        found = "arena"
+                    owners[symbol.name, symbol["st_size"]] = found
+    return owners
+
+
+def _objects_and_functions(elf: Any) -> Iterator[Any]:
+    """Symbols that have a size and lie in a section."""
+    table = elf.get_section_by_name(".symtab")
+    for symbol in table.iter_symbols() if table is not None else ():
+        is_ours = symbol["st_info"]["type"] in ("STT_OBJECT", "STT_FUNC")
+        if is_ours and symbol["st_size"] > 0 and isinstance(symbol["st_shndx"], int):
+            yield symbol
+
+
+def _allocated(elf: Any) -> list[Any]:
+    """Sections that take memory on the board."""
+    from elftools.elf.constants import SH_FLAGS
+
+    return [
+        section
+        for section in elf.iter_sections()
+        if section["sh_flags"] & SH_FLAGS.SHF_ALLOC and section["sh_size"] > 0
+    ]
+
+
+@contextmanager
+def _open_elf(path: Path) -> Iterator[Any]:
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        with path.open("rb") as stream:
+            yield ELFFile(stream)
+    except (OSError, ELFError) as error:
+        raise BuildError(
+            f"{path}: expected a linked firmware in ELF format. Received: {error}. Build it again."
+        ) from error
+
+
 def check_fits(image: ImageSize, board: Board) -> None:
     """Hold an image against its board.
+
+    The facts of a board on a framework are what the framework leaves, so its part does not count.
 
     Raises:
         DoesNotFitError: it takes more flash or RAM than the board has; with all the numbers.
     """
     size = image.firmware
-    if board.flash_bytes is not None and size.flash_bytes > board.flash_bytes:
+    flash_bytes = size.flash_bytes - size.framework_bytes
+    if board.flash_bytes is not None and flash_bytes > board.flash_bytes:
         raise DoesNotFitError(
             f"board '{board.name}': expected at most {board.flash_bytes:,} B of flash. Received: "
-            f"{size.flash_bytes:,} B, that is weights {size.weights_bytes:,} + runtime "
+            f"{flash_bytes:,} B, that is weights {size.weights_bytes:,} + runtime "
             f"{size.runtime_bytes:,} + harness {size.harness_bytes:,}. Use a model with fewer "
             "parameters (a smaller width, pruning), or a board with more flash."
         )

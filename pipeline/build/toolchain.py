@@ -8,10 +8,13 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
+from pipeline.build.registry import registry_platform
 from pipeline.errors import ConfigError, MissingToolError
 from pipeline.records import Board
 
 CHOICES = ("auto", "gcc", "zig")
+# The kind of a compiler that PlatformIO downloads with a board's platform.
+REGISTRY = "platformio"
 
 # By Board.core: the compiler that is looked for on PATH, and where it comes from.
 _COMPILERS = {
@@ -25,8 +28,8 @@ class Toolchain:
     """A compiler that is present.
 
     Attributes:
-        kind: "gcc" or "zig", as the builders of firmware/platforms know them.
-        name: of the program.
+        kind: "gcc" or "zig", as the builders of firmware/platforms know them, or "platformio".
+        name: of the program, or of the platform that brings it.
         version: as the program or its package says it.
     """
 
@@ -38,16 +41,26 @@ class Toolchain:
         return f"{self.name} {self.version}"
 
 
-def find_toolchain(board: Board, choice: str = "auto") -> Toolchain:
+def find_toolchain(board: Board, choice: str = "auto", engine: str = "aot") -> Toolchain:
     """Return the compiler for a board.
 
     Args:
         board: the target.
         choice: "gcc", "zig", or "auto" for the first of these that is present.
+        engine: whose environment is built.
     Raises:
         ConfigError: the choice or the board's core is none that is known.
         MissingToolError: what was chosen is not installed.
     """
+    platform = registry_platform(board, engine)
+    if platform is not None:
+        if choice not in ("auto", REGISTRY):
+            raise ConfigError(
+                f"toolchain: expected auto for board '{board.name}', whose compiler comes with "
+                f"PlatformIO's platform {platform}. Received: '{choice}'."
+            )
+        name, _, version = platform.partition("@")
+        return Toolchain(kind=REGISTRY, name=name.strip(), version=version.strip() or "unpinned")
     if choice not in CHOICES:
         raise ConfigError(f"toolchain: expected one of {', '.join(CHOICES)}. Received: '{choice}'.")
     if board.core not in _COMPILERS:

@@ -65,6 +65,8 @@ class FakeFirmware:
             "layers": 2,
             "clock": "host",
             "ticks_per_second": 1_000_000,
+            "free_heap_bytes": None,
+            "reset_reason": "power-on",
             "status": "ok",
             **facts,
         }

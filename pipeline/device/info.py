@@ -9,6 +9,7 @@ from typing import TypeVar
 from pipeline.errors import ProtocolError
 
 PROTOCOL_VERSION = 1
+RESET_REASONS = ("power-on", "pin", "software", "watchdog", "brownout", "crash", "unknown")
 
 _Scalar = TypeVar("_Scalar", int, str)
 
@@ -26,6 +27,8 @@ class DeviceInfo:
         layers: how many.
         clock: "cycle-counter", "virtual-time" or "host".
         ticks_per_second: of the device's timer.
+        free_heap_bytes: what the heap could still hand out; None where there is none.
+        reset_reason: why the device started last; one of RESET_REASONS.
         status: "ok", or why the engine did not start.
     """
 
@@ -40,6 +43,8 @@ class DeviceInfo:
     layers: int
     clock: str
     ticks_per_second: int
+    free_heap_bytes: int | None
+    reset_reason: str
     status: str
 
 
@@ -73,6 +78,8 @@ def parse_info(text: str) -> DeviceInfo:
         layers=_field(facts, "layers", int),
         clock=_field(facts, "clock", str),
         ticks_per_second=_field(facts, "ticks_per_second", int),
+        free_heap_bytes=_free_heap(facts),
+        reset_reason=_reset_reason(facts),
         status=_field(facts, "status", str),
     )
 
@@ -85,6 +92,22 @@ def _field(facts: dict[str, object], key: str, kind: type[_Scalar]) -> _Scalar:
             "Build and flash the firmware of this checkout."
         )
     return value
+
+
+def _free_heap(facts: dict[str, object]) -> int | None:
+    if "free_heap_bytes" in facts and facts["free_heap_bytes"] is None:
+        return None
+    return _field(facts, "free_heap_bytes", int)
+
+
+def _reset_reason(facts: dict[str, object]) -> str:
+    reason = _field(facts, "reset_reason", str)
+    if reason not in RESET_REASONS:
+        raise ProtocolError(
+            f"info: 'reset_reason' must be one of {', '.join(RESET_REASONS)}. Received: "
+            f"{reason!r}. Build and flash the firmware of this checkout."
+        )
+    return reason
 
 
 def _sizes(facts: dict[str, object], key: str) -> tuple[int, ...]:

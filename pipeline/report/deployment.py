@@ -95,12 +95,14 @@ def flash(firmware: Firmware, plan: DeployPlan) -> dict[str, int | None]:
             "weights_bytes": weights,
             "runtime_bytes": None,
             "harness_bytes": None,
+            "framework_bytes": None,
             "total_bytes": None,
         }
     return {
         "weights_bytes": size.weights_bytes,
         "runtime_bytes": size.runtime_bytes,
         "harness_bytes": size.harness_bytes,
+        "framework_bytes": size.framework_bytes,
         "total_bytes": size.flash_bytes,
     }
 

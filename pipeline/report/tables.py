@@ -65,10 +65,12 @@ def deployment_tables(report: Mapping[str, Any], *, with_layers: bool = True) ->
         f"{_bytes(ram['total_bytes'])} = arena {_bytes(ram['arena_bytes'])} + static "
         f"{_bytes(ram['static_bytes'])} + stack {_bytes(ram['stack_peak_bytes'])}",
     )
+    framework = flash["framework_bytes"]
     facts.add_row(
         "flash",
         f"{_bytes(flash['total_bytes'])} = weights {_bytes(flash['weights_bytes'])} + runtime "
-        f"{_bytes(flash['runtime_bytes'])} + harness {_bytes(flash['harness_bytes'])}",
+        f"{_bytes(flash['runtime_bytes'])} + harness {_bytes(flash['harness_bytes'])}"
+        + (f" + framework {_bytes(framework)}" if framework else ""),
     )
     _channels_row(facts, report["constant_channels"])
     parts: list[RenderableType] = [facts]

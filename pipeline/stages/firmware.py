@@ -168,7 +168,7 @@ class Stages:
         from pipeline.build.toolchain import find_toolchain
 
         board, engine = self.target.board, self.target.engine
-        compiler = find_toolchain(board, self.target.toolchain)
+        compiler = find_toolchain(board, self.target.toolchain, engine)
         # Names travel in a C string and on a line of ASCII.
         plain_name = re.sub(r"[^A-Za-z0-9_.-]", "_", model_name)
         config = {

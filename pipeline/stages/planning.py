@@ -66,7 +66,7 @@ def check_fits(plan: DeployPlan, board: Board) -> None:
         DoesNotFitError: arena or weights alone exceed the board.
     """
     wants = (
-        ("RAM", "tensor arena", plan.arena_bytes, board.ram_bytes),
+        ("RAM", "tensor arena", plan.arena_bytes, _largest_arena(board)),
         ("flash", "weights", plan.weights_bytes, board.flash_bytes),
     )
     for memory, what, needed, limit in wants:
@@ -76,6 +76,11 @@ def check_fits(plan: DeployPlan, board: Board) -> None:
                 f"board {board.name}. Received: {needed:,} bytes. Use a smaller input or fewer "
                 "channels, or a larger board (`espalier boards`)."
             )
+
+
+def _largest_arena(board: Board) -> int | None:
+    limits = [limit for limit in (board.ram_bytes, board.arena_bytes) if limit is not None]
+    return min(limits, default=None)
 
 
 def export_sources(

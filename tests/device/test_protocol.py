@@ -129,6 +129,8 @@ INFO = {
     "layers": 4,
     "clock": "host",
     "ticks_per_second": 1000,
+    "free_heap_bytes": 20480,
+    "reset_reason": "pin",
     "status": "ok",
 }
 
@@ -137,6 +139,8 @@ def test_info_is_read() -> None:
     info = parse_info(json.dumps(INFO))
     assert info.outputs == (2, 3)
     assert info.build_id == "0123456789abcdef"
+    assert (info.free_heap_bytes, info.reset_reason) == (20480, "pin")
+    assert parse_info(json.dumps({**INFO, "free_heap_bytes": None})).free_heap_bytes is None
 
 
 def test_info_may_say_more_than_we_know() -> None:
@@ -153,8 +157,10 @@ def test_info_may_say_more_than_we_know() -> None:
         (json.dumps({**INFO, "engine": 1}), "'engine' must be of type str. Received: 1"),
         (json.dumps({**INFO, "inputs": 1}), "'inputs' must be a list of sizes"),
         (json.dumps({**INFO, "outputs": ["1"]}), "'outputs' must be a list of sizes"),
+        (json.dumps({**INFO, "free_heap_bytes": "1"}), "'free_heap_bytes' must be of type int"),
+        (json.dumps({**INFO, "reset_reason": "magic"}), "'reset_reason' must be one of power-on, "),
     ],
-    ids=["broken", "list", "version", "bool", "number", "no list", "no numbers"],
+    ids=["broken", "list", "version", "bool", "number", "no list", "no numbers", "heap", "reset"],
 )
 def test_info_that_is_none_is_refused(text: str, message: str) -> None:
     with pytest.raises(ProtocolError, match=message):

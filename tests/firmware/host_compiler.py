@@ -31,7 +31,7 @@ def compile_firmware(
     sources = [*core.glob("*.cc"), firmware_path() / "src/main.cc", boards_path() / "host/port.cc"]
     _run([*compiler, "-std=c11", *plain, "-c", engine, "-o", engine_object])
     _run(
-        [*compiler, "-std=gnu++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"]
+        [*compiler, "-std=gnu++14", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"]
         + [*plain, *sorted(sources), engine_object, "-o", program]
     )
     return program

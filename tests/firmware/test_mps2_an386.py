@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import subprocess
 import time
@@ -137,6 +138,22 @@ def test_half_a_frame(device: Device) -> None:
     device.write(frame(1, 9, INPUT)[:15])
     expected = error_frame(2, 9, b"frame incomplete")
     assert read_until(device, len(expected)) == expected
+
+
+def reset_reason(device: Device) -> str:
+    device.write(b"info%")
+    info = read_until(device, READY).removesuffix(READY).decode().removeprefix("m-info-")
+    return str(json.loads(info)["reset_reason"])
+
+
+def test_reason_of_the_last_reset(device: Device) -> None:
+    assert reset_reason(device) == "power-on"
+    device.write(frame(1, 9, b"\x7d" * ECHO_BYTES))
+    read_until(device, READY)
+    assert reset_reason(device) == "crash"
+    device.reset()
+    read_until(device, READY)
+    assert reset_reason(device) == "power-on"
 
 
 def test_fault_is_reported_and_restarts(device: Device) -> None:

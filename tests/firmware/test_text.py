@@ -77,6 +77,8 @@ def test_info(line: Line, host_firmware: Firmware) -> None:
         "layers": 3,
         "clock": "host",
         "ticks_per_second": 1_000_000_000,
+        "free_heap_bytes": None,
+        "reset_reason": "power-on",
         "status": "ok",
     }
 

@@ -36,6 +36,7 @@ def test_every_key_of_the_contract_is_there() -> None:
         "weights_bytes": 100,
         "runtime_bytes": 2000,
         "harness_bytes": 3000,
+        "framework_bytes": 0,
         "total_bytes": 5100,
     }
     sums = {

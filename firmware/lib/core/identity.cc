@@ -54,6 +54,13 @@ void write_info(Output &output, const Identity &identity, const Bench &bench) {
   write_number(output, "layers", engine->num_layers);
   write_string(output, "clock", port_clock());
   write_number(output, "ticks_per_second", port_ticks_per_second());
+  uint32_t free_heap_bytes;
+  if (port_free_heap_bytes(&free_heap_bytes)) {
+    write_number(output, "free_heap_bytes", free_heap_bytes);
+  } else {
+    output.text(",\"free_heap_bytes\":null");
+  }
+  write_string(output, "reset_reason", port_reset_reason());
   write_string(output, "status", bench.failure() == nullptr ? "ok" : bench.failure());
   output.character('}');
 }

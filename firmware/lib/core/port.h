@@ -5,9 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+// C++ linkage on purpose: Mbed OS has functions port_init, port_read and port_write of its own, and
+// a board that is built on it links both.
 
 // The firmware, from src/main.cc. The port owns the platform's entry point (a reset handler,
 // main(), an Arduino sketch's setup()) and calls this once from there; it never returns.
@@ -43,8 +42,12 @@ void port_stack_paint(void);
 // Returns 1 and sets *bytes, or returns 0 where the port cannot know (a hosted process).
 int port_stack_peak_bytes(uint32_t *bytes);
 
-#ifdef __cplusplus
-}
-#endif
+// Memory that the heap could still hand out. Returns 1 and sets *bytes, or returns 0 where there
+// is no heap.
+int port_free_heap_bytes(uint32_t *bytes);
+
+// Why the board started last: "power-on", "pin", "software", "watchdog", "brownout", "crash" or
+// "unknown". Never NULL.
+const char *port_reset_reason(void);
 
 #endif  // ESPALIER_CORE_PORT_H_

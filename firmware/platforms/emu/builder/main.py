@@ -62,7 +62,7 @@ env.Append(
         str(freestanding / "include"),
     ],
     CFLAGS=["-std=c11"],
-    CXXFLAGS=["-std=gnu++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"],
+    CXXFLAGS=["-std=gnu++14", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"],
     LINKFLAGS=[*machine, *link, "-Wl,--gc-sections", f"-Wl,-e,{ENTRY}"],
 )
 env.Append(

@@ -42,7 +42,7 @@ env.Append(
         f"-ffile-prefix-map={firmware.parent}=.",
     ],
     CFLAGS=["-std=c11"],
-    CXXFLAGS=["-std=gnu++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"],
+    CXXFLAGS=["-std=gnu++14", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"],
     LINKFLAGS=[
         *machine,
         "-Wl,-dead_strip" if sys.platform == "darwin" else "-Wl,--gc-sections",

@@ -1,0 +1,182 @@
+"""Boards that are built with what PlatformIO's registry has: platform, framework and compiler.
+
+Their platformio.ini names a platform that is not ours (`symlink://`). It is downloaded once, into
+the ordinary core folder of the user, where other projects find it as well.
+"""
+
+from __future__ import annotations
+
+import configparser
+import fcntl
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.build.complaints import explain
+from pipeline.errors import BuildError
+from pipeline.paths import boards_path, cache_path, firmware_path
+from pipeline.records import Board
+
+_OWN = "symlink://"
+_LOCAL = "platformio.local.ini"
+# The first build downloads some hundred MB.
+_TIMEOUT_S = 3600
+# What PlatformIO says about downloads.
+_DOWNLOAD = re.compile(r"^(Platform|Tool|Library) Manager: (Installing .*|.* has been installed!)")
+_STEPS = re.compile(r"^(Compiling|Linking|Archiving) ")
+_STEPS_A_LINE = 100
+
+
+def registry_platform(board: Board, engine: str) -> str | None:
+    """The platform that a board's environment downloads, as its platformio.ini names it.
+
+    Returns:
+        For instance "nordicnrf52 @ 10.11.0"; None for a board that needs nothing of the registry.
+    """
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(
+        [boards_path() / board.name / "platformio.ini", firmware_path() / _LOCAL],
+        encoding="utf-8",
+    )
+    section = f"env:{board.name}-{engine}"
+    if section not in parser:
+        return None
+    names = [section, *(name.strip() for name in parser[section].get("extends", "").split(","))]
+    for name in names:
+        platform = parser[name].get("platform") if name in parser else None
+        if platform is not None:
+            return None if platform.startswith(_OWN) else platform
+    return None
+
+
+@contextmanager
+def build_folder(environment: str) -> Iterator[Path]:
+    """The folder in which an environment is built; held by one process at a time.
+
+    It stays, because a framework takes minutes to compile.
+    """
+    folder = cache_path() / "platformio" / environment
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield folder
+
+
+def build(
+    board: Board,
+    environment: str,
+    folder: Path,
+    variables: Mapping[str, str],
+    log_path: Path,
+    log: Callable[[str], None],
+) -> Path:
+    """Build an environment with what PlatformIO downloads.
+
+    Args:
+        board: whose environment it is.
+        environment: in its platformio.ini.
+        folder: from `build_folder`.
+        variables: for firmware/scripts/add_sources.py.
+        log_path: takes everything that PlatformIO says.
+        log: called with lines of progress.
+    Returns:
+        The folder with firmware.elf and the objects.
+    Raises:
+        MissingToolError: the registry cannot be reached, or PlatformIO is not installed.
+        DoesNotFitError: the linker has no room for the image.
+        BuildError: anything else went wrong.
+    """
+    settings = {
+        "PLATFORMIO_WORKSPACE_DIR": str(folder / "workspace"),
+        "PLATFORMIO_BUILD_DIR": str(folder / "build"),
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
+        "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
+        "PLATFORMIO_NO_ANSI": "true",
+    }
+    # Where packages go, and through which proxy, is the user's to say; flags are not.
+    inherited = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("PLATFORMIO_BUILD", "PLATFORMIO_SRC", "ESPALIER_", "SCONS"))
+    }
+    command = [sys.executable, "-m", "platformio", "run"]
+    command += ["-d", str(firmware_path()), "-e", environment]
+    elf = folder / "build" / environment / "firmware.elf"
+    elf.unlink(missing_ok=True)
+    status = _run(command, inherited | settings | dict(variables), log_path, log)
+    text = log_path.read_text(encoding="utf-8", errors="replace")
+    if status != 0 or not elf.is_file():
+        raise explain(text, board, environment, log_path)
+    return elf.parent
+
+
+def _run(
+    command: list[str], environment: Mapping[str, str], log_path: Path, log: Callable[[str], None]
+) -> int:
+    """Run PlatformIO, and show what it downloads and how far it has come."""
+    steps = 0
+    expired = threading.Event()
+
+    def expire() -> None:
+        expired.set()
+        process.kill()
+
+    with (
+        log_path.open("w", encoding="utf-8") as stream,
+        subprocess.Popen(
+            command,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process,
+    ):
+        assert process.stdout is not None
+        watchdog = threading.Timer(_TIMEOUT_S, expire)
+        watchdog.start()
+        try:
+            for line in process.stdout:
+                stream.write(line)
+                if _DOWNLOAD.match(line):
+                    log(f"PlatformIO: {line.split(': ', 1)[1].strip()} (once)")
+                elif _STEPS.match(line):
+                    steps += 1
+                    if steps % _STEPS_A_LINE == 0:
+                        log(f"compiled {steps} files of framework and firmware")
+            status = process.wait()
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            watchdog.cancel()
+    if expired.is_set():
+        raise BuildError(
+            f"build: expected PlatformIO to end within {_TIMEOUT_S} s. Received: no end. The log "
+            f"is {log_path}."
+        )
+    return status
+
+
+def ram_warning(text: str) -> str | None:
+    """A warning about static RAM from what PlatformIO printed, above 90 %; None below.
+
+    Frameworks need a heap for USB, tasks and buffers, and it is what static variables leave.
+    """
+    found = re.search(r"^RAM:.*\(used (\d+) bytes from (\d+) bytes\)", text, re.MULTILINE)
+    if found is None:
+        return None
+    used, total = int(found[1]), int(found[2])
+    if used <= 0.9 * total:
+        return None
+    return (
+        f"static variables take {used:,} of {total:,} B of RAM ({used / total:.0%}): the "
+        f"{total - used:,} B left are the heap that USB and tasks need. Boards with less than a "
+        "tenth of their RAM free tend not to start."
+    )
