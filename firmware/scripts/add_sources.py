@@ -2,7 +2,7 @@
 
 The folders' names are what linker scripts tell harness, runtime and weights apart by:
 
-    espalier_harness/   src/main.cc, lib/core, the board's port
+    espalier_harness/   src/main.cc, lib/core, the board's port and the libraries it calls
     espalier_runtime/   lib/engine_<engine> and the libraries it calls
     espalier_model/     the generated sources
 
@@ -57,9 +57,12 @@ def add_sources(env):
     board = env.GetProjectOption("custom_board")
     engine = env.GetProjectOption("custom_engine")
     libraries = env.GetProjectOption("custom_engine_libraries", "").split()
+    port_libraries = env.GetProjectOption("custom_port_libraries", "").split()
+    port = [FIRMWARE / "lib" / name for name in port_libraries]
     runtime = [FIRMWARE / "lib" / name for name in (f"engine_{engine}", *libraries)]
     model = [generated_sources(engine)] if libraries else []
-    env.Append(CPPPATH=[str(FIRMWARE / "lib" / "core"), *map(str, runtime), *model])
+    folders = [FIRMWARE / "lib" / "core", *port, *runtime, *model]
+    env.Append(CPPPATH=[str(folder) for folder in folders])
     identity = {
         "ESPALIER_BUILD_ID": os.environ.get("ESPALIER_BUILD_ID", "0" * 16),
         "ESPALIER_MODEL_NAME": os.environ.get("ESPALIER_MODEL_NAME", "none"),
@@ -68,7 +71,7 @@ def add_sources(env):
     add_group(
         env,
         "espalier_harness",
-        [FIRMWARE / "src", FIRMWARE / "lib" / "core", BOARDS / board],
+        [FIRMWARE / "src", FIRMWARE / "lib" / "core", BOARDS / board, *port],
         OPTIMIZATION=HARNESS_OPTIMIZATION,
         CPPDEFINES=[(key, env.StringifyMacro(value)) for key, value in identity.items()],
     )

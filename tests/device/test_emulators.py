@@ -126,7 +126,7 @@ def test_missing_qemu_names_the_package_and_the_way_out(monkeypatch: pytest.Monk
 def test_a_board_without_a_machine_is_refused(
     device_class: type[QemuDevice | UnicornDevice],
 ) -> None:
-    with pytest.raises(ConfigError, match="expected one of the boards mps2_an386"):
+    with pytest.raises(ConfigError, match="expected one of the boards mps2_an386.*moon"):
         device_class("moon", Path("x"))
 
 
