@@ -9,7 +9,7 @@ from pipeline.errors import ConfigError
 from pipeline.paths import boards_path
 from pipeline.records import Board
 
-CLOCKS = ("instructions", "cycles", "host")
+CLOCKS = ("instructions", "cycles", "microseconds", "host")
 
 _TEXT_KEYS = ("description", "mcu", "core", "clock")
 # TOML has no null: a number that means nothing for a board is left out of its file.

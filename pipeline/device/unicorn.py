@@ -44,6 +44,7 @@ class UnicornDevice(Device):
     """
 
     kind = "unicorn"
+    clock = "instructions"
 
     def __init__(
         self,
