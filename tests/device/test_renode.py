@@ -112,7 +112,10 @@ def test_renode_counts_the_instructions_that_unicorn_counts(build_echo: Build) -
 @pytest.mark.emulator
 @pytest.mark.needs("renode-test")
 def test_robot_file(build_echo: Build, tmp_path: Path) -> None:
-    command = [str(renode.find_renode("renode-test")), str(boards_path() / BOARD / f"{BOARD}.robot")]
+    command = [
+        str(renode.find_renode("renode-test")),
+        str(boards_path() / BOARD / f"{BOARD}.robot"),
+    ]
     command += ["--variable", f"ELF:{build_echo(BOARD).elf_path}", "-r", str(tmp_path)]
     ended = subprocess.run(
         command, capture_output=True, text=True, timeout=ROBOT_S, check=False, cwd=tmp_path
