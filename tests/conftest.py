@@ -16,13 +16,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 keep_keras_out_of_home()
 
 DEVICES = ("host", "unicorn", "qemu", "fake")
+# Run only where they are asked for: each start takes seconds.
+SLOW_DEVICES = ("renode",)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--device",
         action="append",
-        choices=DEVICES,
+        choices=DEVICES + SLOW_DEVICES,
         default=None,
         help="run device tests on this device only (repeatable); default: each that is installed",
     )

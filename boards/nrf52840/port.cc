@@ -73,6 +73,7 @@ volatile uint8_t received_byte;
 uint64_t ticks_before;  // extends the counter to 64 bits
 uint32_t last_count;
 uint32_t reset_reasons;
+bool has_crashed;
 
 // What the CPU wrote is in RAM before the DMA is told to read, and the other way round.
 void order_with_dma() { __asm__ volatile("dmb" ::: "memory"); }
@@ -114,6 +115,7 @@ void port_init(void) {
   // The register collects reasons until somebody clears them, by ones.
   reset_reasons = *reg(kResetReasons);
   *reg(kResetReasons) = reset_reasons;
+  has_crashed = cortex_m::take_crash();
   *reg(kInstructionCache) = kCacheEnable;
   start_crystal();
   start_uarte();
@@ -173,7 +175,7 @@ int port_free_heap_bytes(uint32_t *bytes) {
 const char *port_reset_reason(void) {
   if (reset_reasons & kResetWatchdog) return "watchdog";
   if (reset_reasons & kResetLockup) return "crash";
-  if (reset_reasons & kResetSoftware) return "software";
+  if (reset_reasons & kResetSoftware) return has_crashed ? "crash" : "software";
   if (reset_reasons & kResetPin) return "pin";
   return reset_reasons == 0 ? "power-on" : "unknown";
 }

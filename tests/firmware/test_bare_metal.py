@@ -169,6 +169,20 @@ def test_full_stack_is_reported_and_restarts(program: Device) -> None:
     assert report.endswith(b"]\r\nhello\n")
 
 
+@pytest.mark.parametrize("program", ["say_reset_reason.cc"], indirect=True)
+@pytest.mark.parametrize("place", [PLACES[-1]], indirect=True)
+def test_reset_reason(program: Device) -> None:
+    read_until(program, b"power-on")
+    program.write(b"r")
+    assert read_until(program, b"software") == b"software"
+    program.write(b"f")
+    assert b"address 0xdeadbee0]\r\n" in read_until(program, b"crash")
+    program.write(b"r")
+    assert read_until(program, b"software") == b"software"
+    program.reset()
+    assert read_until(program, b"pin") == b"pin"
+
+
 def test_inference(device: Device, place: Place) -> None:
     device.write(frame(1, 9, INPUT))
     reply = read_until(device, 40)

@@ -17,6 +17,10 @@ inline volatile uint32_t *reg(uint32_t address) {
   return reinterpret_cast<volatile uint32_t *>(address);
 }
 
+// Whether a fault was what made the chip restart; forgets it. Where RAM does not outlive a reset
+// (as in QEMU, which loads the image anew), the answer is always no.
+bool take_crash();
+
 }  // namespace cortex_m
 
 extern "C" {

@@ -16,6 +16,12 @@ constexpr uint32_t kRequestReset = 0x05FA0004;
 constexpr uint32_t kStackingFailed = 1u << 4 | 1u << 12;
 constexpr uint32_t kBusFaultAddressValid = 1u << 15;
 
+constexpr uint32_t kCrashed = 0xDEADFA17;
+
+// Start-up leaves it as it is, and after a loss of power it holds anything: volatile, because a
+// compiler that takes it for a variable like others knows that it begins with 0.
+__attribute__((section(".noinit"))) volatile uint32_t crash_mark;
+
 void write_text(const char *text) {
   for (; *text != '\0'; ++text) port_write(reinterpret_cast<const uint8_t *>(text), 1);
 }
@@ -29,6 +35,12 @@ void write_hex(uint32_t value) {
 }
 
 }  // namespace
+
+bool cortex_m::take_crash() {
+  const bool has_crashed = crash_mark == kCrashed;
+  crash_mark = 0;
+  return has_crashed;
+}
 
 // The stack may be what has gone wrong: hand over what the core saved, and start a fresh one.
 __attribute__((naked)) void port_fault(void) {
@@ -58,6 +70,7 @@ void port_report_fault(const uint32_t *frame) {
     write_hex(*reg(kBusFaultAddress));
   }
   write_text("]\r\n");
+  crash_mark = kCrashed;
   *reg(kResetControl) = kRequestReset;
   for (;;) {
   }
