@@ -13,12 +13,15 @@ The linker scripts (boards/<board>/*.ld) give each kind its own output section:
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import BuildError, DoesNotFitError
+from pipeline.paths import boards_path
 from pipeline.records import Board, FirmwareSize
 
+_STACK_SIZE = re.compile(r"__stack_size\s*=\s*(\d+)\s*;")
 _FLASH_SECTIONS = (".harness", ".weights", ".text", ".data")
 _RAM_SECTIONS = (".data", ".stack", ".arena", ".bss")
 
@@ -81,6 +84,13 @@ def read_size(elf_path: Path) -> ImageSize:
         static_ram_bytes=size[".data"] + size[".bss"],
     )
     return ImageSize(firmware=firmware, stack_reserve_bytes=size[".stack"], ram_bytes=ram_bytes)
+
+
+def stack_reserve_bytes(board: Board) -> int:
+    """What a board's linker script keeps free for the stack; 0 where it has none of its own."""
+    scripts = (boards_path() / board.name).glob("*.ld")
+    found = [_STACK_SIZE.search(path.read_text(encoding="utf-8")) for path in scripts]
+    return max((int(match[1]) for match in found if match), default=0)
 
 
 def check_fits(image: ImageSize, board: Board) -> None:
