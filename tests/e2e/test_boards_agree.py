@@ -45,9 +45,13 @@ def test_counts_agree(name: str, toolchain: str, tmp_path: Path) -> None:
     coarse, fine = (measure(board, path, toolchain) for board in ("mps2_an386", "nrf52840"))
     assert coarse["mismatches"] == fine["mismatches"] == 0
     assert coarse["clock"] == fine["clock"] == "instructions"
-    for key in ("instructions_per_inference", "estimated_cycles"):
-        for which in ("median", "min", "max"):
-            assert abs(coarse[key][which] - fine[key][which]) <= TICK, (key, which)
+    for which in ("median", "min", "max"):
+        a, b = (report["instructions_per_inference"][which] for report in (coarse, fine))
+        assert abs(a - b) <= TICK
+        # The emulator cuts blocks where a page ends, and code lies elsewhere: there the estimate
+        # may take a load for one without another before it.
+        a, b = (report["estimated_cycles"][which] for report in (coarse, fine))
+        assert abs(a - b) <= TICK + b // 100
     plan = plan_model(path, load_board("nrf52840"))
     for op, a, b in zip(plan.graph.ops, coarse["layers"], fine["layers"], strict=True):
         assert op.name == a["name"] == b["name"]
