@@ -31,12 +31,14 @@ constexpr uint32_t kTimerControl = 0x40002008;
 constexpr uint32_t kTimerControl32Bit = 1u << 1;
 constexpr uint32_t kTimerControlEnable = 1u << 7;
 
+bool has_crashed;         // the run before this one
 uint64_t ticks_before;    // extends the timer to 64 bits
 uint32_t last_countdown;  // the timer counts down
 
 }  // namespace
 
 void port_init(void) {
+  has_crashed = cortex_m::take_crash();
   *reg(kUartBaudDivider) = (kClockHz + kBaud / 2) / kBaud;
   *reg(kUartControl) = kUartControlTxEnable | kUartControlRxEnable;
   *reg(kTimerControl) = 0;
@@ -100,3 +102,6 @@ void port_write(const uint8_t *data, size_t size) {
     *reg(kUartData) = data[i];
   }
 }
+
+// Emulators start a machine anew when they are told to reset it.
+const char *port_reset_reason(void) { return has_crashed ? "crash" : "power-on"; }

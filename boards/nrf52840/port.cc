@@ -4,12 +4,6 @@
 // (ARMv7-M) for the cycle counter.
 #include "cortex_m.h"
 
-// Until port.h declares them.
-extern "C" {
-int port_free_heap_bytes(uint32_t *bytes);
-const char *port_reset_reason(void);
-}
-
 namespace {
 
 using cortex_m::reg;
@@ -165,11 +159,6 @@ void port_write(const uint8_t *data, size_t size) {
     data += chunk;
     size -= chunk;
   }
-}
-
-int port_free_heap_bytes(uint32_t *bytes) {
-  *bytes = 0;  // there is no heap
-  return 0;
 }
 
 const char *port_reset_reason(void) {

@@ -1,5 +1,5 @@
 // What ports to bare-metal Cortex-M4F chips share: vectors and start-up (start.cc), reports of
-// faults (fault.cc), the functions of port.h that look at the stack (stack.cc), and how the linker
+// faults (fault.cc), the functions of port.h that look at memory (memory.cc), and how the linker
 // lays it all out (sections.ld). A port of this kind has no entry point and no fault handler of its
 // own.
 //
@@ -17,11 +17,14 @@ inline volatile uint32_t *reg(uint32_t address) {
   return reinterpret_cast<volatile uint32_t *>(address);
 }
 
-// Whether a fault was what made the chip restart; forgets it. Where RAM does not outlive a reset
-// (as in QEMU, which loads the image anew), the answer is always no.
+// Whether a fault was what made the chip restart; forgets it.
 bool take_crash();
 
 }  // namespace cortex_m
+
+// The two that port.h does not yet declare.
+int port_free_heap_bytes(uint32_t *bytes);
+const char *port_reset_reason(void);
 
 extern "C" {
 

@@ -18,8 +18,9 @@ constexpr uint32_t kBusFaultAddressValid = 1u << 15;
 
 constexpr uint32_t kCrashed = 0xDEADFA17;
 
-// Start-up leaves it as it is, and after a loss of power it holds anything: volatile, because a
-// compiler that takes it for a variable like others knows that it begins with 0.
+// Start-up leaves it as it is, a reset does, too, and after a loss of power it holds anything:
+// volatile, because a compiler that takes it for a variable like others knows that it begins with
+// 0.
 __attribute__((section(".noinit"))) volatile uint32_t crash_mark;
 
 void write_text(const char *text) {

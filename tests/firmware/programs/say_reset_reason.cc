@@ -1,7 +1,7 @@
 // Says why it was started, and asks for a reset when it receives an "r", for a fault at an "f".
 #include "port.h"
 
-extern "C" const char *port_reset_reason(void);
+const char *port_reset_reason(void);
 
 void firmware_main(void) {
   port_init();

@@ -1,4 +1,5 @@
-// How deep the stack gets: it is painted, and later the first word without paint is looked for.
+// Stack and heap. How deep the stack gets: it is painted, and later the first word without paint is
+// looked for. A heap there is none.
 #include "cortex_m.h"
 
 namespace {
@@ -20,4 +21,9 @@ int port_stack_peak_bytes(uint32_t *bytes) {
   *bytes = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(__stack_top) -
                                  reinterpret_cast<uintptr_t>(word));
   return 1;
+}
+
+int port_free_heap_bytes(uint32_t *bytes) {
+  *bytes = 0;
+  return 0;
 }
