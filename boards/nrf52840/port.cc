@@ -25,7 +25,7 @@ constexpr uint32_t kResetLockup = 1u << 3;
 constexpr uint32_t kInstructionCache = 0x4001E540;
 constexpr uint32_t kCacheEnable = 1u << 0;
 
-// Serial line of the development kits, towards the USB port of their debugger: P0.06 and P0.08.
+// Serial line of the development kit, towards the USB port of its debugger: P0.06 and P0.08.
 constexpr uint32_t kTxPin = 6;
 constexpr uint32_t kRxPin = 8;
 constexpr uint32_t kPort0OutSet = 0x50000508;
