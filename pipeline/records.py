@@ -296,7 +296,8 @@ class Board:
             None where there is no limit (hosts).
         clock: what the ticks are on the real thing: "cycles", "microseconds", "host", or
             "instructions" where there is no real thing.
-        instructions_per_tick: exact instructions per tick where clock is "instructions".
+        instructions_per_tick: exact instructions per tick where clock is "instructions"; an
+            emulated cycle counter counts each of them.
         flash_wait_states: of the flash that code runs from, at `clock_hz`; None where no cycles
             are estimated.
         emulators: device kinds that can run the board, in order of preference.

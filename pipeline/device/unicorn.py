@@ -64,7 +64,7 @@ class UnicornDevice(Device):
         self._use_native = use_native
         self._counting = True
         self._uc: Any = None
-        self._counter = BlockCounter(use_native=False)
+        self._counter: BlockCounter
         self._memories: list[ctypes.Array[ctypes.c_char]] = []
         self._line = VirtualLine(self._on_idle)
         self._reset_requested = False
