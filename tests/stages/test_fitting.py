@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,8 @@ from pipeline.build.size import stack_reserve_bytes
 from pipeline.device.board import load_board
 from pipeline.errors import DoesNotFitError
 from pipeline.records import DeployPlan
-from pipeline.stages import check_fits, plan_model
+from pipeline.report.progress import Reporter
+from pipeline.stages import Request, Target, check_fits, deploy, plan_model
 from tests.small_models import SMALL_MODELS
 
 NRF52840 = load_board("nrf52840")
@@ -73,6 +75,17 @@ def test_no_board_has_enough_of_everything(plan: DeployPlan) -> None:
     huge = dataclasses.replace(plan, arena_bytes=1 << 30)
     with pytest.raises(DoesNotFitError, match="with more RAM; of those here none has enough"):
         check_fits(huge, NRF52840)
+
+
+def test_nothing_is_generated_or_built_of_what_cannot_fit(tmp_path: Path) -> None:
+    model = tmp_path / "residual.tflite"
+    model.write_bytes(SMALL_MODELS["residual"]())
+    target = Target(board=dataclasses.replace(NRF52840, ram_bytes=8_500), emulator="unicorn")
+    work = tmp_path / "work"
+    request = Request(model=model, inputs="random:1:1", work=work, command="espalier deploy")
+    with pytest.raises(DoesNotFitError, match="residual: expected a tensor arena of at most 52 B"):
+        deploy(request, target, Reporter(quiet=True))
+    assert not {"generate", "build", "measure"} & {path.name for path in work.iterdir()}
 
 
 def test_this_computer_takes_everything(plan: DeployPlan) -> None:
