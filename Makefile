@@ -36,13 +36,13 @@ FUZZ_MODEL ?=
 C_SOURCES = find firmware boards -name .pio -prune -o -type f \( -name '*.c' -o -name '*.cc' -o -name '*.h' \) -print0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast check format bench fuzz pin clean
+.PHONY: help setup run test test-fast test-renode check format bench fuzz pin clean
 .NOTPARALLEL:
 
 help:  ## list the targets
 	@echo "Espalier: Keras models to bit-exact int8 firmware"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS='	' read -r t d; do \
-		printf '  make %-10s %s\n' "$$t" "$$d"; done
+		printf '  make %-11s %s\n' "$$t" "$$d"; done
 
 setup: $(STAMP)  ## create .venv with pinned packages (PYTHON=python3.12 picks the interpreter)
 
@@ -58,6 +58,9 @@ test: $(STAMP)  ## every test that needs no board, on each emulator and compiler
 
 test-fast: $(STAMP)  ## the tests that need neither emulator nor minutes
 	$(BIN)/python -m pytest -m "not hardware and not emulator and not slow" $(PYTEST_ARGS)
+
+test-renode: $(STAMP)  ## Renode's tests and the Robot file: on Renode where it is, else on a stand-in
+	$(BIN)/python -m pytest -m renode -rs $(PYTEST_ARGS)
 
 check: $(STAMP)  ## ruff, formats, mypy, layering, text files
 	$(BIN)/ruff check

@@ -312,8 +312,10 @@ class Board:
         clock_hz: of the core; None where it means nothing (hosts).
         flash_bytes, ram_bytes: what a model, its engine and the firmware may use;
             None where there is no limit (hosts).
-        clock: what the device's ticks are: "instructions" (emulators), "cycles" or "host".
-        instructions_per_tick: exact instructions per tick where clock is "instructions".
+        clock: what the ticks are on the real thing: "cycles", "microseconds", "host", or
+            "instructions" where there is no real thing.
+        instructions_per_tick: exact instructions per tick where clock is "instructions"; an
+            emulated cycle counter counts each of them.
         flash_wait_states: of the flash that code runs from, at `clock_hz`; None where no cycles
             are estimated.
         emulators: device kinds that can run the board, in order of preference.
@@ -429,7 +431,8 @@ class Measurement:
     Attributes:
         build_id: as the device itself reported it.
         device: kind of device, e.g. "qemu".
-        clock: "instructions", "cycles" or "host".
+        clock: what the device's ticks are: "instructions" (emulators), "cycles", "microseconds"
+            (boards) or "host".
         ticks_per_second: of the device's timer.
         warmup: inferences before the timed ones.
         ticks: of each timed inference, in units of `clock` (instructions where it says so).

@@ -16,13 +16,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 keep_keras_out_of_home()
 
 DEVICES = ("host", "unicorn", "qemu", "fake")
+# Run only where they are asked for: each start takes seconds.
+SLOW_DEVICES = ("renode",)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--device",
         action="append",
-        choices=DEVICES,
+        choices=DEVICES + SLOW_DEVICES,
         default=None,
         help="run device tests on this device only (repeatable); default: each that is installed",
     )
@@ -36,10 +38,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def tool_is_installed(tool: str) -> bool:
-    """Whether `tool` is a program on PATH or an importable Python package."""
-    return shutil.which(tool) is not None or (
-        tool.isidentifier() and importlib.util.find_spec(tool) is not None
-    )
+    """Whether `tool` is a program on PATH or in RENODE_HOME, or an importable Python package."""
+    for path in (None, os.environ.get("RENODE_HOME", "")):
+        if shutil.which(tool, path=path) is not None:
+            return True
+    return tool.isidentifier() and importlib.util.find_spec(tool) is not None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

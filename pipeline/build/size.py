@@ -24,8 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import BuildError, DoesNotFitError
+from pipeline.paths import boards_path
 from pipeline.records import Board, FirmwareSize
 
+_STACK_SIZE = re.compile(r"__stack_size\s*=\s*(\d+)\s*;")
 _FLASH_SECTIONS = (".harness", ".weights", ".text", ".data")
 _RAM_SECTIONS = (".data", ".stack", ".arena", ".bss")
 
@@ -181,6 +183,13 @@ def _open_elf(path: Path) -> Iterator[Any]:
         raise BuildError(
             f"{path}: expected a linked firmware in ELF format. Received: {error}. Build it again."
         ) from error
+
+
+def stack_reserve_bytes(board: Board) -> int:
+    """What a board's linker script keeps free for the stack; 0 where it has none of its own."""
+    scripts = (boards_path() / board.name).glob("*.ld")
+    found = [_STACK_SIZE.search(path.read_text(encoding="utf-8")) for path in scripts]
+    return max((int(match[1]) for match in found if match), default=0)
 
 
 def check_fits(image: ImageSize, board: Board) -> None:

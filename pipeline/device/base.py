@@ -33,6 +33,9 @@ class Device(ABC):
     """
 
     kind: str
+    # What the ticks of its timer are: "instructions" on emulators, "host" of a process. None: what
+    # Board.clock says, as on the board itself.
+    clock: str | None = None
 
     @abstractmethod
     def open(self) -> None:

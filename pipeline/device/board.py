@@ -10,7 +10,7 @@ from pipeline.errors import ConfigError
 from pipeline.paths import boards_path
 from pipeline.records import Board
 
-CLOCKS = ("instructions", "cycles", "host")
+CLOCKS = ("instructions", "cycles", "microseconds", "host")
 UPLOADS = ("touch", "esptool")
 
 _TEXT_KEYS = ("description", "mcu", "core", "clock")

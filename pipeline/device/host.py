@@ -22,6 +22,7 @@ class HostDevice(Device):
     """
 
     kind = "host"
+    clock = "host"
 
     def __init__(self, program_path: Path) -> None:
         self._program_path = program_path

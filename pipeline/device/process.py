@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 from pipeline.errors import DeviceError
 
@@ -30,25 +32,40 @@ class DeviceProcess:
     Args:
         command: program and arguments.
         stdout_piped: whether its stdout is a pipe to here; else it is dropped.
+        stdout_kept: whether its stdout is kept together with its stderr.
+        has_children: whether it may start programs of its own, which have to end with it.
 
     Raises:
         DeviceError: the program cannot be started.
     """
 
-    def __init__(self, command: list[str], *, stdout_piped: bool = False) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        stdout_piped: bool = False,
+        stdout_kept: bool = False,
+        has_children: bool = False,
+    ) -> None:
+        self._owns_group = has_children and hasattr(os, "killpg")
         self.name = os.path.basename(command[0])
-        # Closed in end(), as it lives as long as the process.
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
+        # Removed in end(), as it lives as long as the process. A file that is opened anew for each
+        # look shares no position with the program that writes it.
+        self._folder = tempfile.TemporaryDirectory(prefix="espalier-")
+        self._stderr_path = Path(self._folder.name) / "stderr"
+        stdout = subprocess.PIPE if stdout_piped else subprocess.DEVNULL
         try:
-            self.popen = subprocess.Popen(
-                [*_launcher(), *command],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE if stdout_piped else subprocess.DEVNULL,
-                stderr=self._stderr,
-                bufsize=0,
-            )
+            with self._stderr_path.open("wb") as stderr:
+                self.popen = subprocess.Popen(
+                    [*_launcher(), *command],
+                    stdin=subprocess.PIPE,
+                    stdout=stderr if stdout_kept else stdout,
+                    stderr=stderr,
+                    bufsize=0,
+                    start_new_session=self._owns_group,
+                )
         except OSError as error:
-            self._stderr.close()
+            self._folder.cleanup()
             raise DeviceError(
                 f"{self.name}: cannot be started: {error}. Command: {' '.join(command)}"
             ) from error
@@ -68,9 +85,10 @@ class DeviceProcess:
 
     def stderr_text(self) -> str:
         """The end of what the program wrote to stderr."""
-        size = self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, size - _STDERR_SHOWN_BYTES))
-        return self._stderr.read().decode("utf-8", errors="replace").strip()
+        with self._stderr_path.open("rb") as stderr:
+            size = stderr.seek(0, os.SEEK_END)
+            stderr.seek(max(0, size - _STDERR_SHOWN_BYTES))
+            return stderr.read().decode("utf-8", errors="replace").strip()
 
     def death(self) -> DeviceError:
         """The error that says how the program ended."""
@@ -96,13 +114,24 @@ class DeviceProcess:
             if stream is not None:
                 stream.close()
         if self.is_running:
-            self.popen.terminate()
+            self._signal(signal.SIGTERM)
             try:
                 self.popen.wait(END_S)
             except subprocess.TimeoutExpired:
                 self.popen.kill()
         self.popen.wait()
-        self._stderr.close()
+        if self._owns_group:
+            self._signal(signal.SIGKILL)
+        self._folder.cleanup()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send a signal to the program, and to those that it has started where it may have any."""
+        if not self._owns_group:
+            self.popen.send_signal(number)
+            return
+        # Nobody may be left of the group.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.popen.pid, number)
 
 
 def _launcher() -> list[str]:

@@ -41,6 +41,7 @@ class QemuDevice(Device):
     """
 
     kind = "qemu"
+    clock = "instructions"
 
     def __init__(self, board: str, elf_path: Path) -> None:
         if board not in MACHINES:

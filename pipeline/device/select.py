@@ -10,6 +10,7 @@ from pipeline.device.cycles import CORES
 from pipeline.device.host import HostDevice
 from pipeline.device.qemu import PROGRAM as QEMU_PROGRAM
 from pipeline.device.qemu import QemuDevice
+from pipeline.device.renode import RenodeDevice, find_renode
 from pipeline.device.unicorn import UnicornDevice
 from pipeline.errors import ConfigError
 from pipeline.records import Board, Firmware
@@ -19,6 +20,7 @@ AUTO = "auto"
 _MAKERS: dict[str, Callable[[Board, Firmware], Device]] = {
     "host": lambda board, firmware: HostDevice(firmware.elf_path),
     "qemu": lambda board, firmware: QemuDevice(board.name, firmware.elf_path),
+    "renode": lambda board, firmware: RenodeDevice(board.name, firmware.elf_path),
     "unicorn": lambda board, firmware: UnicornDevice(board.name, firmware.elf_path),
 }
 KINDS = tuple(_MAKERS)
@@ -73,4 +75,6 @@ def make_cycle_device(board: Board, firmware: Firmware) -> Device | None:
 
 
 def _is_installed(kind: str) -> bool:
+    if kind == "renode":
+        return find_renode() is not None
     return kind != "qemu" or shutil.which(QEMU_PROGRAM) is not None

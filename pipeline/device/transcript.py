@@ -25,6 +25,7 @@ class RecordingDevice(Device):
 
     def __init__(self, device: Device, file: TextIO) -> None:
         self.kind = device.kind
+        self.clock = device.clock
         self._device = device
         self._file = file
 

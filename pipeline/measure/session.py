@@ -84,11 +84,13 @@ def measure(
 
     outputs = _split_outputs(device, [reply.outputs for reply in replies], expected)
     stacks = [reply.stack_peak_bytes for reply in replies if reply.stack_peak_bytes is not None]
-    unit = board.instructions_per_tick or 1
+    clock = device.clock or board.clock
+    # The cycle counter of an emulated core counts instructions.
+    unit = (board.instructions_per_tick or 1) if clock == "instructions" else 1
     return Measurement(
         build_id=info.build_id,
         device=device.kind,
-        clock=board.clock,
+        clock=clock,
         ticks_per_second=info.ticks_per_second,
         warmup=warmup,
         ticks=tuple(reply.ticks * unit for reply in replies[:timed]),

@@ -15,7 +15,12 @@ SCHEMA_VERSION = 1
 
 # What one tick of a measurement is called in keys and on the terminal, by the device's clock.
 # An emulator counts instructions: they are never called cycles or milliseconds.
-TICK_NAMES = {"instructions": "instructions", "cycles": "cycles", "host": "host_ticks"}
+TICK_NAMES = {
+    "instructions": "instructions",
+    "cycles": "cycles",
+    "microseconds": "microseconds",
+    "host": "host_ticks",
+}
 
 
 def deployment_report(

@@ -22,6 +22,7 @@ _FITS = {"yes": "green", "no": "bold red", "unknown": "yellow"}
 _CLOCK_NOTES = {
     "instructions": "Instructions are exact and repeatable; they are no cycles and no time.",
     "cycles": "Cycles of the board's own counter.",
+    "microseconds": "Microseconds of the board's own timer.",
     "host": "Ticks of this computer's clock: they say nothing about a microcontroller.",
 }
 

@@ -6,7 +6,8 @@ inputs, settings, sources or tools have changed, and says so when they have not.
 
 from pipeline.stages.deployment import Deployment, Request, deploy, write_outputs
 from pipeline.stages.firmware import Target
-from pipeline.stages.planning import check_fits, export_sources, layer_macs, plan_model
+from pipeline.stages.fitting import check_fits
+from pipeline.stages.planning import export_sources, layer_macs, plan_model
 from pipeline.stages.prune_methods import Limits, PruneSettings
 from pipeline.stages.pruning import Pruned, prune_file
 from pipeline.stages.running import run

@@ -37,8 +37,9 @@ from pipeline.records import (
     Tensor,
 )
 from pipeline.report.progress import Reporter
+from pipeline.stages.fitting import check_fits
 from pipeline.stages.keys import stage_key
-from pipeline.stages.planning import check_fits, layer_macs, plan_model
+from pipeline.stages.planning import layer_macs, plan_model
 
 # Which inferences take part in the estimate of cycles; inputs hardly change it.
 _ESTIMATED_INFERENCES = 3

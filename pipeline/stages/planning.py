@@ -6,7 +6,7 @@ import dataclasses
 import shutil
 from pathlib import Path
 
-from pipeline.errors import ConfigError, DoesNotFitError, UnsupportedModelError
+from pipeline.errors import ConfigError, UnsupportedModelError
 from pipeline.paths import firmware_path
 from pipeline.records import Board, DeployPlan, KernelTarget
 
@@ -57,30 +57,6 @@ def layer_macs(plan: DeployPlan) -> tuple[int, ...]:
     from pipeline.ops.table import macs_of
 
     return tuple(macs_of(op, plan.graph) for op in plan.graph.ops)
-
-
-def check_fits(plan: DeployPlan, board: Board) -> None:
-    """Refuse a model that cannot fit, before anything is compiled.
-
-    Raises:
-        DoesNotFitError: arena or weights alone exceed the board.
-    """
-    wants = (
-        ("RAM", "tensor arena", plan.arena_bytes, _largest_arena(board)),
-        ("flash", "weights", plan.weights_bytes, board.flash_bytes),
-    )
-    for memory, what, needed, limit in wants:
-        if limit is not None and needed > limit:
-            raise DoesNotFitError(
-                f"{plan.graph.name}: the {what} must fit into the {limit:,} bytes of {memory} of "
-                f"board {board.name}. Received: {needed:,} bytes. Use a smaller input or fewer "
-                "channels, or a larger board (`espalier boards`)."
-            )
-
-
-def _largest_arena(board: Board) -> int | None:
-    limits = [limit for limit in (board.ram_bytes, board.arena_bytes) if limit is not None]
-    return min(limits, default=None)
 
 
 def export_sources(

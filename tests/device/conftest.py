@@ -19,12 +19,19 @@ ECHO_BYTES = 16
 FAILING = bytes([0x7E]) * ECHO_BYTES
 FAULTING = bytes([0x7D]) * ECHO_BYTES
 
-BOARDS = {"host": "host", "qemu": "mps2_an386", "unicorn": "mps2_an386"}
+BOARDS = {
+    "fake": ("none",),
+    "host": ("host",),
+    "qemu": ("mps2_an386",),
+    "unicorn": ("mps2_an386", "nrf52840"),
+    "renode": ("nrf52840",),
+}
 MARKS = {
     "fake": (),
     "host": (),
     "qemu": (pytest.mark.emulator, pytest.mark.needs("qemu-system-arm")),
     "unicorn": (pytest.mark.emulator, pytest.mark.needs("unicorn")),
+    "renode": (pytest.mark.emulator, pytest.mark.needs("renode")),
 }
 
 Build = Callable[..., Firmware]
@@ -49,7 +56,14 @@ def fake_echo(**options: object) -> FakeDevice:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kind" in metafunc.fixturenames:
         kinds = metafunc.config.getoption("--device") or DEVICES
-        metafunc.parametrize("kind", [pytest.param(kind, marks=MARKS[kind]) for kind in kinds])
+        metafunc.parametrize(
+            ("kind", "board"),
+            [
+                pytest.param(kind, board, marks=MARKS[kind], id=f"{kind}-{board}")
+                for kind in kinds
+                for board in BOARDS[kind]
+            ],
+        )
 
 
 @pytest.fixture(scope="session")
@@ -72,12 +86,12 @@ def build_echo(tmp_path_factory: pytest.TempPathFactory) -> Build:
 
 
 @pytest.fixture
-def device(kind: str, build_echo: Build) -> Iterator[Device]:
+def device(kind: str, board: str, build_echo: Build) -> Iterator[Device]:
     """An open device that runs the echo engine; closed again whatever happens."""
     if kind == "fake":
         made: Device = fake_echo()
     else:
-        made = make_device(kind, load_board(BOARDS[kind]), build_echo(BOARDS[kind]))
+        made = make_device(kind, load_board(board), build_echo(board))
     with made:
         yield made
 

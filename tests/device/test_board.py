@@ -44,6 +44,14 @@ def test_the_emulated_board_has_the_limits_of_a_nano_33_ble() -> None:
     assert board.emulators == ("qemu", "unicorn")
 
 
+def test_the_nrf52840_counts_cycles_where_it_is_real() -> None:
+    board = load_board("nrf52840")
+    assert (board.flash_bytes, board.ram_bytes, board.dsp) == (1_048_576, 262_144, True)
+    assert (board.clock, board.clock_hz) == ("cycles", 64_000_000)
+    assert (board.instructions_per_tick, board.flash_wait_states) == (None, 0)
+    assert board.emulators == ("unicorn", "renode")
+
+
 def test_a_board_is_a_folder_with_a_board_toml(boards: Path) -> None:
     assert board_names() == ("some",)
     assert board_folder("some") == boards / "some"

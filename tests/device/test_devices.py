@@ -44,13 +44,14 @@ def is_in_step(client: Client) -> bool:
     return client.run(INPUT).outputs == echo(INPUT)
 
 
-def test_info(client: Client, kind: str) -> None:
+def test_info(client: Client, board: str) -> None:
     info = client.info()
     assert info.engine == "echo"
     assert (info.inputs, info.outputs, info.layers) == ((ECHO_BYTES,), (ECHO_BYTES,), 3)
     assert info.arena_bytes == 32
     assert info.status == "ok"
-    assert info.clock == ("host" if kind in ("host", "fake") else "virtual-time")
+    clocks = {"mps2_an386": "virtual-time", "nrf52840": "cycle-counter"}
+    assert info.clock == clocks.get(board, "host")
 
 
 @pytest.mark.parametrize("byte", [0x00, 0x01, 0x25, 0xA5, 0x5A, 0xFF])
@@ -213,9 +214,11 @@ def test_failing_engine_is_an_error_and_no_mute_device(client: Client) -> None:
 
 
 def test_crash_of_the_firmware_is_reported(client: Client, kind: str) -> None:
+    if kind == "renode":
+        pytest.skip("Renode answers where nothing is")
     expected = {
         "host": "SIGSEGV",
-        "unicorn": r"crashed at pc 0x[0-9a-f]{8} in engine_invoke",
+        "unicorn": r"restarted twice .*e-\[hard fault at 0x",
         "qemu": r"restarted twice .*e-\[hard fault at 0x",
         "fake": r"restarted twice .*e-\[hard fault at 0x",
     }
@@ -223,7 +226,9 @@ def test_crash_of_the_firmware_is_reported(client: Client, kind: str) -> None:
         client.run(FAULTING)
 
 
-def test_crash_is_over_after_a_reset(client: Client, device: Device) -> None:
+def test_crash_is_over_after_a_reset(client: Client, device: Device, kind: str) -> None:
+    if kind == "renode":
+        pytest.skip("Renode answers where nothing is")
     with pytest.raises(DeviceError):
         client.run(FAULTING)
     device.reset()

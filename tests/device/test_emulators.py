@@ -18,7 +18,7 @@ from pipeline.device.protocol import Client
 from pipeline.device.qemu import QemuDevice
 from pipeline.device.unicorn import UnicornDevice
 from pipeline.errors import ConfigError, DeviceError, MissingToolError
-from tests.device.conftest import ECHO_BYTES, Build, echo
+from tests.device.conftest import ECHO_BYTES, FAULTING, Build, echo
 from tests.shared import REPOSITORY
 
 BOARD = "mps2_an386"
@@ -126,7 +126,7 @@ def test_missing_qemu_names_the_package_and_the_way_out(monkeypatch: pytest.Monk
 def test_a_board_without_a_machine_is_refused(
     device_class: type[QemuDevice | UnicornDevice],
 ) -> None:
-    with pytest.raises(ConfigError, match="expected one of the boards mps2_an386"):
+    with pytest.raises(ConfigError, match="expected one of the boards mps2_an386.*moon"):
         device_class("moon", Path("x"))
 
 
@@ -179,6 +179,34 @@ class TestUnicorn:
             assert device.read(Deadline(5.0)).endswith(b"m-init-done\r\nm-ready\r\n")
             device.write(b"name%name%")
             assert device.read(Deadline(5.0)) == b"m-name-dut-[espalier]\r\nm-ready\r\n" * 2
+
+    @pytest.mark.parametrize("handler", [0, 0xDEADBEE1], ids=["none", "one that faults"])
+    def test_a_fault_that_nobody_handles_names_the_place(
+        self, build_echo: Build, tmp_path: Path, handler: int
+    ) -> None:
+        elf = bytearray(build_echo(BOARD).elf_path.read_bytes())
+        table = int.from_bytes(elf[28:32], "little")  # e_phoff; the first segment has the vectors
+        vectors = int.from_bytes(elf[table + 4 : table + 8], "little")
+        elf[vectors + 12 : vectors + 16] = handler.to_bytes(4, "little")
+        path = tmp_path / "firmware.elf"
+        path.write_bytes(elf)
+        where = "0x[0-9a-f]{8} in engine_invoke" if handler == 0 else "0xdeadbee"
+        with UnicornDevice(BOARD, path) as device:
+            client = Client(device)
+            client.connect()
+            with pytest.raises(DeviceError, match=f"crashed at pc {where}.*had just sent"):
+                client.run(FAULTING)
+
+    def test_ram_outlives_a_reset_but_not_a_loss_of_power(self, build_echo: Build) -> None:
+        bottom = 0x20000000  # the deep end of the stack, which nothing has reached
+        with UnicornDevice(BOARD, build_echo(BOARD).elf_path) as device:
+            device.read(Deadline(5.0))
+            assert device._write_ram(bottom, b"mark")
+            device.reset()
+            assert device.read(Deadline(5.0)).endswith(b"m-ready\r\n")
+            assert device._read_ram(bottom, 4) == b"mark"
+            device.open()
+            assert device._read_ram(bottom, 4) == bytes(4)
 
     def test_waiting_takes_no_time_and_no_instructions_of_an_inference(
         self, build_echo: Build

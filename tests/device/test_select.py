@@ -38,6 +38,18 @@ def test_a_named_kind_is_taken(requested: str) -> None:
     assert make_device(requested, EMULATED, firmware("mps2_an386")).kind == requested
 
 
+@pytest.mark.parametrize("requested", ["auto", "unicorn"])
+def test_a_real_chip_is_emulated_by_unicorn_where_nothing_else_is_said(requested: str) -> None:
+    board = load_board("nrf52840")
+    device = make_device(requested, board, firmware("nrf52840"))
+    assert (device.kind, device.clock, board.clock) == ("unicorn", "instructions", "cycles")
+
+
+def test_renode_is_taken_where_it_is_asked_for() -> None:
+    device = make_device("renode", load_board("nrf52840"), firmware("nrf52840"))
+    assert (device.kind, device.clock) == ("renode", "instructions")
+
+
 def test_a_kind_that_the_board_does_not_have_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"runs on auto, qemu, unicorn. Received: 'host'"):
         resolve_emulator("host", EMULATED)

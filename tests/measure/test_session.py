@@ -85,6 +85,33 @@ def test_outputs_counts_and_facts(inputs: InputSet, firmware: Firmware) -> None:
     assert progress == [(done + 1, SAMPLES) for done in range(SAMPLES)]
 
 
+@pytest.mark.parametrize(
+    ("board_clock", "per_tick", "device_clock", "clock", "ticks"),
+    [
+        ("instructions", 40, "instructions", "instructions", 7 * 40),
+        ("cycles", None, "instructions", "instructions", 7),
+        ("cycles", None, None, "cycles", 7),
+        ("microseconds", None, None, "microseconds", 7),
+        ("instructions", 40, "host", "host", 7),
+    ],
+    ids=["made to be emulated", "emulated", "real", "real timer", "process"],
+)
+def test_the_clock_is_the_devices_and_without_one_the_boards(
+    inputs: InputSet,
+    firmware: Firmware,
+    board_clock: str,
+    per_tick: int | None,
+    device_clock: str | None,
+    clock: str,
+    ticks: int,
+) -> None:
+    board = dataclasses.replace(BOARD, clock=board_clock, instructions_per_tick=per_tick)
+    with fake(ticks=7) as device:
+        device.clock = device_clock
+        result = measure(device, board, firmware, inputs, model_outputs(inputs.x))
+    assert (result.clock, set(result.ticks)) == (clock, {ticks})
+
+
 @pytest.mark.parametrize(("samples", "timed"), [(1, 10), (10, 10), (11, 10), (25, 1), (3, 2)])
 def test_timed_inferences_and_layers_are_counted_and_the_rest_is_not(
     inputs: InputSet, firmware: Firmware, samples: int, timed: int

@@ -13,6 +13,5 @@ void firmware_main(void) {
     const uint64_t ticks = ticks_of(turns);
     port_write(reinterpret_cast<const uint8_t *>(&ticks), sizeof ticks);
   }
-  for (;;) {
-  }
+  for (uint8_t byte;;) port_read(&byte, 1);  // idle, for emulators that stop at nothing else
 }

@@ -1,4 +1,5 @@
-// Lets the timer run through zero: sends port_ticks() before, and twice after it.
+// Lets the timer wrap: sends port_ticks() before, and twice after it. TIMER and BEFORE_WRAP come
+// from the test.
 #include "port.h"
 
 static void send_ticks(void) {
@@ -12,12 +13,11 @@ static void wait(uint32_t turns) {
 
 void firmware_main(void) {
   port_init();
-  *reinterpret_cast<volatile uint32_t *>(0x40002000) = 5000;  // 5000 ticks to zero
+  *reinterpret_cast<volatile uint32_t *>(TIMER) = BEFORE_WRAP;
   send_ticks();
-  wait(200000);  // 10,000 ticks
+  wait(200000);  // 400,000 instructions
   send_ticks();
   wait(200000);
   send_ticks();
-  for (;;) {
-  }
+  for (uint8_t byte;;) port_read(&byte, 1);  // idle, for emulators that stop at nothing else
 }
