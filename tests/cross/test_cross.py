@@ -18,6 +18,7 @@ from tests.shared import shared_path
 from tests.small_models import SMALL_MODELS
 
 CORE = firmware_path() / "lib" / "core"
+KERNELS = firmware_path() / "lib" / "kernels"
 IDENTITY = [f'-DESPALIER_{key}="x"' for key in ("BUILD_ID", "MODEL_NAME", "BOARD")]
 
 COMPILERS = [
@@ -39,7 +40,9 @@ def test_firmware_compiles_without_a_warning(machine: Machine, tmp_path: Path) -
     folders = [CORE, firmware_path() / "src"]
     sources = [path for folder in folders for path in sorted(folder.glob("*.cc"))]
     sources += [firmware_path() / "lib" / "engine_echo" / "engine_echo.c"]
-    flags = ["-c", f"-I{CORE}", *IDENTITY]
+    # PlatformIO compiles all of them, for boards with SMLAD and without.
+    sources += sorted(KERNELS.rglob("*.c"))
+    flags = ["-c", f"-I{CORE}", f"-I{KERNELS}", *IDENTITY]
     for source in sources:
         language = ["-fno-exceptions", "-fno-rtti"] if source.suffix == ".cc" else []
         compile_sources(machine, [source], tmp_path / "unit.o", *flags, *language)
