@@ -1,7 +1,7 @@
 // Arduino Nano 33 BLE: what lib/arduino leaves to the board. nRF52840, Mbed OS, USB serial port.
 //
 // Sources: Arm DDI 0403 (ARMv7-M) for the cycle counter, Nordic's nRF52840 Product Specification
-// (POWER) for reset reasons, the headers of Mbed OS 6 for threads and heap.
+// for reset reasons (POWER) and the cache (NVMC), the headers of Mbed OS 6 for threads and heap.
 #include "port.h"
 
 #include <Arduino.h>
@@ -42,6 +42,8 @@ void board_start() {
   NRF_POWER->RESETREAS = reset_reasons;  // ones clear it: reasons would add up otherwise
   last_crash = take_crash();
   catch_crashes();
+  // Off after a reset. Code in flash would wait for each fetch.
+  NRF_NVMC->ICACHECNF |= NVMC_ICACHECNF_CACHEEN_Msk;
   CoreDebug->DEMCR |= CoreDebug_DEMCR_TRCENA_Msk;
   DWT->CYCCNT = 0;
   DWT->CTRL |= DWT_CTRL_CYCCNTENA_Msk;

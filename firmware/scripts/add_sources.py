@@ -25,7 +25,10 @@ BOARDS = FIRMWARE.parent / "boards"
 HARNESS_OPTIMIZATION = "-Os"
 RUNTIME_OPTIMIZATION = "-O2"
 # The oldest compiler is the Nano's GCC 7.
-LANGUAGE = {".c": "-std=c11", ".cc": "-std=gnu++14"}
+LANGUAGE = {
+    ".c": "-std=c11",
+    ".cc": "-std=gnu++14 -fno-exceptions -fno-rtti -fno-threadsafe-statics",
+}
 WARNINGS = "-Wall -Wextra -Wvla"
 
 

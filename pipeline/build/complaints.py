@@ -11,6 +11,7 @@ from pipeline.records import Board
 _SHOWN_LINES = 6
 _ERROR_LINE = re.compile(r"\berror\b|undefined (reference|symbol)|overflowed by", re.IGNORECASE)
 
+_ABSENT = re.compile(r"^\S+: No module named '?platformio", re.MULTILINE)
 _OFFLINE = re.compile(r"HTTPClientError|InternetConnectionError|ConnectionError")
 _INSTALLING = re.compile(r"(?:Platform|Tool|Library) Manager: Installing (.+)")
 # GNU ld, by what a linker script says: a region that is full, a location that is already passed.
@@ -56,8 +57,12 @@ def explain(text: str, board: Board, environment: str, log_path: Path) -> Pipeli
         environment: that was built.
         log_path: where the log lies.
     """
-    offline = _OFFLINE.search(text)
-    if offline is not None:
+    if _ABSENT.search(text):
+        return MissingToolError(
+            f"board '{board.name}': expected the Python package platformio. Received: none. "
+            "`make setup` installs it."
+        )
+    if _OFFLINE.search(text):
         return _unreachable(text, board, log_path)
     room = _no_room(text, board)
     if room is not None:

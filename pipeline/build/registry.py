@@ -7,9 +7,11 @@ the ordinary core folder of the user, where other projects find it as well.
 from __future__ import annotations
 
 import configparser
+import contextlib
 import fcntl
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -67,6 +69,27 @@ def build_folder(environment: str) -> Iterator[Path]:
         yield folder
 
 
+def process_environment(folder: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """All variables for a process of PlatformIO that builds in `folder`, or uploads from it.
+
+    Args:
+        folder: from `build_folder`.
+        variables: for firmware/scripts/add_sources.py. An upload takes those of the build, or
+            PlatformIO builds again.
+    """
+    settings = {
+        "PLATFORMIO_WORKSPACE_DIR": str(folder / "workspace"),
+        "PLATFORMIO_BUILD_DIR": str(folder / "build"),
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
+        "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
+        "PLATFORMIO_NO_ANSI": "true",
+    }
+    # Where packages go, and through which proxy, is the user's to say; flags are not.
+    foreign = ("PLATFORMIO_BUILD", "PLATFORMIO_SRC", "ESPALIER_", "SCONS")
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
+    return inherited | settings | dict(variables)
+
+
 def build(
     board: Board,
     environment: str,
@@ -91,24 +114,11 @@ def build(
         DoesNotFitError: the linker has no room for the image.
         BuildError: anything else went wrong.
     """
-    settings = {
-        "PLATFORMIO_WORKSPACE_DIR": str(folder / "workspace"),
-        "PLATFORMIO_BUILD_DIR": str(folder / "build"),
-        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
-        "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
-        "PLATFORMIO_NO_ANSI": "true",
-    }
-    # Where packages go, and through which proxy, is the user's to say; flags are not.
-    inherited = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith(("PLATFORMIO_BUILD", "PLATFORMIO_SRC", "ESPALIER_", "SCONS"))
-    }
     command = [sys.executable, "-m", "platformio", "run"]
     command += ["-d", str(firmware_path()), "-e", environment]
     elf = folder / "build" / environment / "firmware.elf"
     elf.unlink(missing_ok=True)
-    status = _run(command, inherited | settings | dict(variables), log_path, log)
+    status = _run(command, process_environment(folder, variables), log_path, log)
     text = log_path.read_text(encoding="utf-8", errors="replace")
     if status != 0 or not elf.is_file():
         raise explain(text, board, environment, log_path)
@@ -122,9 +132,14 @@ def _run(
     steps = 0
     expired = threading.Event()
 
+    def kill() -> None:
+        # PlatformIO starts SCons, which starts compilers.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
     def expire() -> None:
         expired.set()
-        process.kill()
+        kill()
 
     with (
         log_path.open("w", encoding="utf-8") as stream,
@@ -136,6 +151,7 @@ def _run(
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            start_new_session=True,
         ) as process,
     ):
         assert process.stdout is not None
@@ -152,7 +168,7 @@ def _run(
                         log(f"compiled {steps} files of framework and firmware")
             status = process.wait()
         except BaseException:
-            process.kill()
+            kill()
             raise
         finally:
             watchdog.cancel()

@@ -1,16 +1,20 @@
 """Boards with an Arduino core as programs of this computer.
 
 Port and firmware are the real ones, only the Arduino API under them is a stand-in. They speak the
-protocol on stdin and stdout.
+protocol on stdin and stdout: as a process (pipeline.device.host), or on a serial port.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import pty
 import shutil
 import subprocess
 import sys
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.paths import boards_path, cache_path, firmware_path
@@ -64,6 +68,9 @@ def build_simulated(
     if platform.machine() in ("x86_64", "AMD64"):
         # A port paints the stack below its own frame, where this machine keeps variables.
         flags += ["-mno-red-zone"]
+    if sys.platform == "darwin":
+        # Its object format has no sections of such names.
+        flags += ["-Dsection(name)="]
     sources = [path for folder in engines for path in sorted(folder.rglob("*.c"))]
     objects = [_compile(path, out / f"{n}.o", "-std=c11", *flags) for n, path in enumerate(sources)]
     units = [path for folder in folders for path in sorted(folder.glob("*.cc"))]
@@ -74,6 +81,22 @@ def build_simulated(
         + [*objects, "-pthread", "-o", str(program)]
     )
     return program
+
+
+@contextmanager
+def on_serial_port(program: Path) -> Iterator[str]:
+    """A simulated board that is plugged in: the path of a serial port that leads to it."""
+    board, port = pty.openpty()
+    try:
+        tty.setraw(port)
+        with subprocess.Popen([program], stdin=board, stdout=board) as process:
+            try:
+                yield os.ttyname(port)
+            finally:
+                process.terminate()
+    finally:
+        os.close(board)
+        os.close(port)
 
 
 def _compile(source: Path, target: Path, *flags: str) -> str:

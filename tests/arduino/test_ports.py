@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 
 from pipeline.codegen.render import generate
+from pipeline.device.board import load_board
 from pipeline.device.host import HostDevice
 from pipeline.device.protocol import Client
+from pipeline.device.serial import SerialDevice
 from pipeline.errors import DeviceError
 from pipeline.plan.deploy import make_plan
 from pipeline.plan.graph import read_graph
 from pipeline.records import KernelTarget
 from pipeline.reference import ReferenceModel
 from tests.arduino.conftest import Program
-from tests.arduino.simulated import BUILD_ID, build_simulated
+from tests.arduino.simulated import BUILD_ID, build_simulated, on_serial_port
 from tests.device.conftest import ECHO_BYTES, FAILING, FAULTING, echo
 from tests.small_models import residual_network
 
@@ -41,6 +43,17 @@ def test_inference(client: Client) -> None:
     # What lies on the stack of the main task, from its top, while the engine runs.
     assert result.stack_peak_bytes is not None
     assert 200 <= result.stack_peak_bytes <= 16_000
+
+
+def test_on_a_serial_port(board: str, echo_program: Program) -> None:
+    with on_serial_port(echo_program(board)) as port, SerialDevice(port) as device:
+        client = Client(device)
+        client.connect()
+        assert client.info().board == board
+        # Bytes that a terminal would take for itself.
+        for value in (b"\x03", b"\x04", b"\r", b"\n", b"\x11", b"\x13"):
+            inputs = value * ECHO_BYTES
+            assert client.run(inputs).outputs == echo(inputs)
 
 
 def test_layers(client: Client) -> None:
@@ -79,7 +92,9 @@ def test_crash_restarts_and_is_told(board: str, echo_program: Program) -> None:
 def test_generated_model_is_bit_exact(board: str, tmp_path: Path) -> None:
     path = tmp_path / "residual.tflite"
     path.write_bytes(residual_network())
-    plan = make_plan(read_graph(path), KernelTarget.PORTABLE)
+    # The Nano's kernels for SMLAD have twins in plain C, which run here.
+    target = KernelTarget.DSP if load_board(board).dsp else KernelTarget.PORTABLE
+    plan = make_plan(read_graph(path), target)
     source = generate(plan, tmp_path / "generate", command="test")
     program = build_simulated(board, tmp_path / "build", engine="aot", source=source)
     shape = plan.graph.tensors[plan.graph.inputs[0]].shape

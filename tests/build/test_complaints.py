@@ -17,6 +17,12 @@ def explained(text: str, board: str = "nano33") -> PipelineError:
     return explain(text, load_board(board), f"{board}-aot", LOG)
 
 
+def test_no_platformio() -> None:
+    error = explained("/usr/bin/python3: No module named platformio\n")
+    assert isinstance(error, MissingToolError)
+    assert "expected the Python package platformio" in str(error)
+
+
 def test_no_network() -> None:
     error = explained("Platform Manager: Installing nordicnrf52 @ 10.11.0\nHTTPClientError: \n")
     assert isinstance(error, MissingToolError)

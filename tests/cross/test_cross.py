@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.codegen.render import generate
@@ -13,11 +14,14 @@ from pipeline.plan.deploy import make_plan
 from pipeline.plan.graph import read_graph
 from pipeline.records import Array, KernelTarget
 from pipeline.reference import ReferenceModel
-from tests.cross.machines import MACHINES, Machine, compile_sources, run_model
+from tests.cross.machines import MACHINES, RISCV, Machine, compile_sources, run_model
+from tests.random_draw import SeededDraw
+from tests.random_models import random_graph
 from tests.shared import shared_path
 from tests.small_models import SMALL_MODELS
 
 CORE = firmware_path() / "lib" / "core"
+KERNELS = firmware_path() / "lib" / "kernels"
 IDENTITY = [f'-DESPALIER_{key}="x"' for key in ("BUILD_ID", "MODEL_NAME", "BOARD")]
 
 COMPILERS = [
@@ -39,7 +43,9 @@ def test_firmware_compiles_without_a_warning(machine: Machine, tmp_path: Path) -
     folders = [CORE, firmware_path() / "src"]
     sources = [path for folder in folders for path in sorted(folder.glob("*.cc"))]
     sources += [firmware_path() / "lib" / "engine_echo" / "engine_echo.c"]
-    flags = ["-c", f"-I{CORE}", *IDENTITY]
+    # PlatformIO compiles all of them, for boards with SMLAD and without.
+    sources += sorted(KERNELS.rglob("*.c"))
+    flags = ["-c", f"-I{CORE}", f"-I{KERNELS}", *IDENTITY]
     for source in sources:
         language = ["-fno-exceptions", "-fno-rtti"] if source.suffix == ".cc" else []
         compile_sources(machine, [source], tmp_path / "unit.o", *flags, *language)
@@ -50,6 +56,16 @@ def test_firmware_compiles_without_a_warning(machine: Machine, tmp_path: Path) -
 @pytest.mark.parametrize("name", sorted(SMALL_MODELS))
 def test_small_models_are_bit_exact(name: str, machine: Machine, tmp_path: Path) -> None:
     assert_bit_exact(machine, SMALL_MODELS[name](), tmp_path, samples=8)
+
+
+@pytest.mark.slow
+@pytest.mark.emulator
+@pytest.mark.needs("riscv64-unknown-elf-gcc", "qemu-system-riscv32")
+@pytest.mark.parametrize("seed", range(6))
+def test_random_graphs_are_bit_exact(seed: int, tmp_path: Path) -> None:
+    """On RISC-V only: the other compiler's library lacks most of the float functions."""
+    model = random_graph(SeededDraw(np.random.default_rng(seed)))
+    assert_bit_exact(RISCV, model, tmp_path, samples=4)
 
 
 @pytest.mark.slow

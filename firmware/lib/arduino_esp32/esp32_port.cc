@@ -6,6 +6,10 @@
 #include <esp_system.h>
 #include <freertos/FreeRTOS.h>
 #include <freertos/task.h>
+// Where ESP-IDF 5, and so Arduino core 3, declares what it adds to FreeRTOS.
+#if __has_include(<freertos/idf_additions.h>)
+#include <freertos/idf_additions.h>
+#endif
 
 #include "arduino_board.h"
 #include "port.h"

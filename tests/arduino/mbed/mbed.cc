@@ -11,11 +11,13 @@ void espalier_restart_after_fault(const uint32_t *frame);
 static SimulatedDwt dwt;
 static SimulatedCoreDebug core_debug;
 static SimulatedPower power;
+static SimulatedNvmc nvmc;
 static SimulatedScb scb;
 
 SimulatedDwt *const DWT = &dwt;
 SimulatedCoreDebug *const CoreDebug = &core_debug;
 SimulatedPower *const NRF_POWER = &power;
+SimulatedNvmc *const NRF_NVMC = &nvmc;
 SimulatedScb *const SCB = &scb;
 
 // What a reset leaves alone.

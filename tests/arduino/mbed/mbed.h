@@ -25,6 +25,9 @@ struct SimulatedPower {
   uint32_t RESETREAS = 0;
   uint32_t GPREGRET2 = 0;
 };
+struct SimulatedNvmc {
+  uint32_t ICACHECNF = 0;
+};
 struct SimulatedScb {
   uint32_t SHCSR = 0;
   uint32_t CFSR = 0;
@@ -33,6 +36,7 @@ struct SimulatedScb {
 extern SimulatedDwt *const DWT;
 extern SimulatedCoreDebug *const CoreDebug;
 extern SimulatedPower *const NRF_POWER;
+extern SimulatedNvmc *const NRF_NVMC;
 extern SimulatedScb *const SCB;
 
 #define CoreDebug_DEMCR_TRCENA_Msk (1u << 24)
@@ -41,6 +45,7 @@ extern SimulatedScb *const SCB;
 #define POWER_RESETREAS_DOG_Msk (1u << 1)
 #define POWER_RESETREAS_SREQ_Msk (1u << 2)
 #define POWER_RESETREAS_LOCKUP_Msk (1u << 3)
+#define NVMC_ICACHECNF_CACHEEN_Msk 1u
 #define SCB_SHCSR_MEMFAULTENA_Msk (1u << 16)
 #define SCB_SHCSR_BUSFAULTENA_Msk (1u << 17)
 #define SCB_SHCSR_USGFAULTENA_Msk (1u << 18)
