@@ -299,6 +299,11 @@ class Board:
         flash_wait_states: of the flash that code runs from, at `clock_hz`; None where no cycles
             are estimated.
         emulators: device kinds that can run the board, in order of preference.
+        usb_ids: "vendor:product" of its USB serial port, four lower-case hex digits each.
+        upload: how an image gets onto it: "touch" (its port is opened at 1200 baud, then
+            bossac), "esptool", or "" where nothing can be uploaded from here.
+        arena_bytes: the largest tensor arena that the linker takes in one piece; None where
+            only the RAM as a whole sets a limit.
     """
 
     name: str
@@ -313,6 +318,9 @@ class Board:
     instructions_per_tick: int | None
     flash_wait_states: int | None
     emulators: tuple[str, ...]
+    usb_ids: tuple[str, ...] = ()
+    upload: str = ""
+    arena_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Boards: boards/<name>/board.toml, loaded strictly into a record."""
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from pipeline.paths import boards_path
 from pipeline.records import Board
 
 CLOCKS = ("instructions", "cycles", "host")
+UPLOADS = ("touch", "esptool")
 
 _TEXT_KEYS = ("description", "mcu", "core", "clock")
 # TOML has no null: a number that means nothing for a board is left out of its file.
@@ -19,13 +21,18 @@ _NUMBER_KEYS = (
     "ram_bytes",
     "instructions_per_tick",
     "flash_wait_states",
+    "arena_bytes",
 )
 # Numbers that may be 0.
 _ZERO_KEYS = ("flash_wait_states",)
 _LIST_KEYS = ("emulators",)
 # False where they are left out.
 _FLAG_KEYS = ("dsp",)
+# Of boards that are plugged in; () and "" where they are left out.
+_USB_KEYS = ("usb_ids", "upload")
 _REQUIRED_KEYS = _TEXT_KEYS + _LIST_KEYS
+
+_USB_ID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
 
 
 def board_names() -> tuple[str, ...]:
@@ -62,7 +69,7 @@ def load_board(name: str) -> Board:
 
 
 def _parse_board(name: str, facts: Mapping[str, object], path: Path) -> Board:
-    known = _TEXT_KEYS + _NUMBER_KEYS + _LIST_KEYS + _FLAG_KEYS
+    known = _TEXT_KEYS + _NUMBER_KEYS + _LIST_KEYS + _FLAG_KEYS + _USB_KEYS
     for key in facts:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
@@ -95,6 +102,9 @@ def _parse_board(name: str, facts: Mapping[str, object], path: Path) -> Board:
         instructions_per_tick=instructions_per_tick,
         flash_wait_states=_number(facts, "flash_wait_states", path),
         emulators=_texts(facts, "emulators", path),
+        usb_ids=_usb_ids(facts, path),
+        upload=_upload(facts, path),
+        arena_bytes=_number(facts, "arena_bytes", path),
     )
 
 
@@ -119,6 +129,30 @@ def _flag(facts: Mapping[str, object], key: str, path: Path) -> bool:
     value = facts.get(key, False)
     if not isinstance(value, bool):
         raise ConfigError(f"{path}: '{key}' must be true or false. Received: {value!r}.")
+    return value
+
+
+def _usb_ids(facts: Mapping[str, object], path: Path) -> tuple[str, ...]:
+    if "usb_ids" not in facts:
+        return ()
+    ids = _texts(facts, "usb_ids", path)
+    for usb_id in ids:
+        if not _USB_ID.fullmatch(usb_id):
+            raise ConfigError(
+                f"{path}: 'usb_ids' must be like \"2341:005a\", vendor and product in four "
+                f"lower-case hex digits each. Received: '{usb_id}'."
+            )
+    return ids
+
+
+def _upload(facts: Mapping[str, object], path: Path) -> str:
+    value = facts.get("upload", "")
+    if "upload" in facts and value not in UPLOADS:
+        raise ConfigError(
+            f"{path}: 'upload' must be one of {', '.join(UPLOADS)}. Received: {value!r}. Leave it "
+            "out for a board that nothing is uploaded to."
+        )
+    assert isinstance(value, str)
     return value
 
 

@@ -50,6 +50,16 @@ def test_a_board_is_a_folder_with_a_board_toml(boards: Path) -> None:
     board = load_board("some")
     assert (board.name, board.clock_hz, board.flash_bytes) == ("some", 64_000_000, None)
     assert board.flash_wait_states is None
+    assert (board.usb_ids, board.upload, board.arena_bytes) == ((), "", None)
+
+
+def test_facts_of_a_board_that_is_plugged_in(boards: Path) -> None:
+    (boards / "some" / "board.toml").write_text(
+        GOOD + 'usb_ids = ["2341:005a", "2341:805a"]\nupload = "touch"\narena_bytes = 110_592\n'
+    )
+    board = load_board("some")
+    assert board.usb_ids == ("2341:005a", "2341:805a")
+    assert (board.upload, board.arena_bytes) == ("touch", 110_592)
 
 
 def test_unknown_board_names_those_there_are(boards: Path) -> None:
@@ -74,6 +84,23 @@ def test_unknown_board_names_those_there_are(boards: Path) -> None:
         ('clock = "instructions"', 'clock = "sun"', "'clock' must be one of .* Received: 'sun'"),
         ("instructions_per_tick = 40", "", "'instructions_per_tick' belongs to clock"),
         ('mcu = "m"', "mcu = ", "no valid TOML"),
+        ("instructions_per", "usb_ids = 3\ninstructions_per", "'usb_ids' must be a list of texts"),
+        (
+            "instructions_per",
+            'usb_ids = ["2341:005A"]\ninstructions_per',
+            "'usb_ids' must be like \"2341:005a\".* Received: '2341:005A'",
+        ),
+        (
+            "instructions_per",
+            'upload = "bossac"\ninstructions_per',
+            "'upload' must be one of touch, esptool. Received: 'bossac'. Leave it out",
+        ),
+        ("instructions_per", 'upload = ""\ninstructions_per', "'upload' must be one of .* ''"),
+        (
+            "instructions_per",
+            "arena_bytes = 0\ninstructions_per",
+            "'arena_bytes' must be a positive whole number. Received: 0",
+        ),
     ],
 )
 def test_wrong_file_is_refused(boards: Path, old: str, new: str, message: str) -> None:
