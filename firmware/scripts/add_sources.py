@@ -11,6 +11,7 @@ Environment variables (the pipeline sets all of them; a bare `pio run` works wit
     ESPALIER_SOURCES      folder of the generated sources, for engines that have any
     ESPALIER_BUILD_ID     16 hex digits
     ESPALIER_MODEL_NAME   for the `profile` command
+    ESPALIER_UPLOAD_SPEED   baud rate of an upload, instead of the board's own
 """
 
 import os
@@ -76,4 +77,12 @@ def add_sources(env):
     add_group(env, "espalier_model", model, OPTIMIZATION=RUNTIME_OPTIMIZATION)
 
 
+def set_upload_speed(env):
+    """Replace the board's baud rate; an option of platformio.ini would make all of it stale."""
+    speed = os.environ.get("ESPALIER_UPLOAD_SPEED", "")
+    if speed:
+        env.Replace(UPLOAD_SPEED=speed)
+
+
 add_sources(env)  # noqa: F821
+set_upload_speed(env)  # noqa: F821

@@ -94,14 +94,14 @@ def find_port(board: Board, requested: str = "") -> Port:
         ConfigError: the board has no USB port of its own.
         DeviceError: none is plugged in, or several are.
     """
-    ports = list_ports()
     if requested:
-        return _requested_port(requested, ports)
+        return named_port(requested)
     if not board.usb_ids:
         raise ConfigError(
             f"board '{board.name}': expected one with a serial port (usb_ids in its board.toml). "
             "Received: none. Name the port with --port, or use a board that is plugged in."
         )
+    ports = list_ports()
     found = [port for port in ports if port.usb_id in board.usb_ids]
     if not found:
         raise _not_found(board, ports)
@@ -112,6 +112,14 @@ def find_port(board: Board, requested: str = "") -> Port:
             f"{shown}\nChoose one with --port."
         )
     return found[0]
+
+
+def named_port(name: str) -> Port:
+    """A port that the user names, with what is known of it; it need not be there."""
+    path = name if "://" in name else os.path.realpath(name)
+    listed = [port for port in list_ports() if port.path in (name, path)]
+    # pyserial also takes names that no listing has.
+    return listed[0] if listed else Port(path=name)
 
 
 def find_any_port(boards: tuple[Board, ...]) -> Port:
@@ -146,6 +154,13 @@ def check_port(port: Port) -> None:
         raise busy_error(port.path, holders)
     with SerialDevice(port.path):
         pass
+
+
+def port_state(port: Port) -> str:
+    """Whether a port can be used, in a few words; it is not opened, which resets some boards."""
+    if holders := port_holders(port.path):
+        return f"held by {', '.join(holders)}"
+    return "free" if os.access(port.path, os.R_OK | os.W_OK) else "no permission"
 
 
 def find_again(port: Port, board: Board | None) -> Port | None:
@@ -201,14 +216,6 @@ def wait_for(
     if port is not None and refusal is not None:
         raise refusal
     return None
-
-
-def _requested_port(requested: str, ports: tuple[Port, ...]) -> Port:
-    """A port that the user names: what is known of it, under its own name."""
-    path = requested if "://" in requested else os.path.realpath(requested)
-    same = [port for port in ports if port.path in (requested, path)]
-    # pyserial takes names like COM3 and ttyACM0-by-link that no listing has.
-    return same[0] if same else Port(path=requested)
 
 
 def _not_found(board: Board, ports: tuple[Port, ...]) -> DeviceError:

@@ -1,0 +1,142 @@
+"""Write a built firmware onto a board with PlatformIO's uploader, and read what failed.
+
+The port is always named: left alone, PlatformIO takes any port that there is. Its target `nobuild`
+is of no use here: with it the Nano 33 BLE's platform sends the .hex where its boot loader expects
+the .bin.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.build.platformio import (
+    environment_of,
+    firmware_variables,
+    platformio_folder,
+    run_platformio,
+)
+from pipeline.build.toolchain import Toolchain
+from pipeline.errors import BuildError, DeviceError, MissingToolError
+from pipeline.records import Board, Firmware, SourceTree
+
+# A megabyte at 115200 baud takes a minute and a half; before it may come a link.
+_TIMEOUT_S = 300.0
+_SHOWN_LINES = 6
+
+# What uploaders say when they and the board did not come together: PlatformIO itself, pyserial,
+# bossac, esptool. Another try may help.
+_PORT_LINES = re.compile(
+    r"could not open (port )?\S+"
+    r"|Couldn't find a board on the selected port"
+    r"|Please specify `?upload_port"
+    r"|No device found on \S+"
+    r"|SAM-BA operation failed"
+    r"|Device unsupported"
+    r"|Failed to connect to "
+    r"|Timed out waiting for packet"
+    r"|No serial data received"
+    r"|Serial data stream stopped"
+    r"|Invalid head of packet"
+    r"|chip stopped responding"
+    r"|Device or resource busy"
+    r"|Input/output error"
+    r"|device (disconnected|reports readiness)",
+    re.IGNORECASE,
+)
+_UNREACHABLE = re.compile(r"HTTPClientError|InternetConnectionError")
+_NO_PROGRAM = re.compile(r"(\S+): (command )?not found|No such file or directory: '([^']+)'")
+_COMPILER_LINE = re.compile(r":\d+:\d+: (fatal )?error:|undefined reference|\bld(\.\w+)?: ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What is uploaded: a firmware with all that its build was called with.
+
+    Attributes:
+        firmware: as it was built.
+        source: the generated model in it.
+        model_name: that it was built with.
+        toolchain: that it was built with.
+    """
+
+    firmware: Firmware
+    source: SourceTree
+    model_name: str
+    toolchain: Toolchain
+
+
+def upload(
+    image: Image, board: Board, port: str, log_path: Path, *, speed: int | None = None
+) -> str:
+    """Upload once.
+
+    Args:
+        image: for this board.
+        board: that is flashed.
+        port: path of its serial port.
+        log_path: what PlatformIO says, written anew.
+        speed: baud rate of the upload; None is the board's own.
+    Returns:
+        "" if the uploader was content, else its complaint about port or board: it may be tried
+        again.
+    Raises:
+        MissingToolError: the uploader is not installed and cannot be downloaded.
+        BuildError: the image was stale, and making it anew failed.
+        DeviceError: the uploader failed in a way that another try does not mend.
+    """
+    environment = environment_of(board, image.firmware.engine)
+    variables = firmware_variables(
+        image.source, image.firmware.build_id, image.model_name, image.toolchain
+    )
+    if speed is not None:
+        variables["ESPALIER_UPLOAD_SPEED"] = str(speed)
+    with platformio_folder(board, environment, log_path.parent) as work:
+        try:
+            status = run_platformio(
+                environment,
+                work,
+                variables,
+                log_path,
+                ("-t", "upload", "--upload-port", port),
+                timeout_s=_TIMEOUT_S,
+            )
+        except TimeoutError:
+            return f"the uploader did not end within {_TIMEOUT_S:g} s"
+    if status == 0:
+        return ""
+    return _complaint(board, log_path)
+
+
+def _complaint(board: Board, log_path: Path) -> str:
+    """Why an upload failed, from its log; raises as `upload` does."""
+    lines = log_path.read_text(encoding="utf-8", errors="replace").splitlines()
+    where = f"upload to board '{board.name}'"
+    log = f"The whole log is {log_path}."
+    for line in lines:
+        if _UNREACHABLE.search(line):
+            raise MissingToolError(
+                f"{where}: expected the board's uploader, which PlatformIO downloads once. "
+                f"Received: its registry cannot be reached ({line.strip()}). Flash once with a "
+                f"connection to the internet. {log}"
+            )
+        if _COMPILER_LINE.search(line):
+            raise BuildError(
+                f"{where}: expected the image to be up to date or to build. Received: "
+                f"{line.strip()}. {log}"
+            )
+    for line in lines:
+        if _PORT_LINES.search(line):
+            return line.strip().removeprefix("Error: ").removeprefix("A fatal error occurred: ")
+    for line in lines:
+        if match := _NO_PROGRAM.search(line):
+            raise MissingToolError(
+                f"{where}: expected the uploader's programs. Received: no "
+                f"{match[1] or match[3]}. Remove PlatformIO's copy of the board's tools "
+                f"(`pio pkg uninstall`), and flash again. {log}"
+            )
+    shown = "\n".join(f"  {line}" for line in lines[-_SHOWN_LINES:])
+    raise DeviceError(
+        f"{where}: expected the uploader to write the image. Received:\n{shown}\n{log}"
+    )

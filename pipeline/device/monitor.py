@@ -1,0 +1,229 @@
+"""A small terminal: shows what a device sends, line by line, and sends what is typed."""
+
+from __future__ import annotations
+
+import os
+import select
+from collections import deque
+from collections.abc import Callable
+
+from pipeline.device.base import Deadline, Device
+from pipeline.device.frames import REPLY_BIT, Damaged, Frame, FrameType, Item, Line, StreamParser
+from pipeline.device.ports import Port, check_port, find_again, wait_for
+from pipeline.device.serial import BAUD_RATE, SerialDevice
+from pipeline.errors import DeviceError, DeviceTimeout
+from pipeline.records import Board
+
+# After so much silence what has arrived of a line is shown as it is.
+_SILENCE_S = 0.5
+# How long a look at the line lasts before the keyboard has its turn.
+_TURN_S = 0.05
+# A board that restarts when its port is opened has said so by then.
+_BANNER_S = 3.0
+# For each command of a script; an inference of the largest model on the slowest board ends before.
+_REPLY_S = 180.0
+_SHOWN_BYTES = 16
+_READY = "m-ready"
+
+
+class TypedLines:
+    """Lines from a terminal, a pipe or a file, without waiting for them.
+
+    Args:
+        descriptor: open for reading; None is an input that has ended.
+    """
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+        self._buffer = b""
+        self.has_ended = descriptor is None
+        self.is_terminal = descriptor is not None and os.isatty(descriptor)
+
+    def take(self) -> list[str]:
+        """The lines that have come in; the last one also where its end is missing."""
+        descriptor = self._descriptor
+        while descriptor is not None and not self.has_ended and _is_readable(descriptor):
+            data = os.read(descriptor, 4096)
+            self._buffer += data
+            self.has_ended = not data
+        *lines, self._buffer = self._buffer.split(b"\n")
+        if self.has_ended and self._buffer:
+            lines.append(self._buffer)
+            self._buffer = b""
+        return [line.decode("ascii", errors="replace").strip() for line in lines]
+
+
+class Monitor:
+    """A terminal to a serial port that may go away and come back.
+
+    A person's lines are sent as they come. Those of a script wait until the device has answered
+    the line before: it has no room for more than one.
+
+    Args:
+        port: where the device is.
+        board: what it is, if known.
+        typed: what to send.
+        show: takes a line of the device.
+        note: takes a line about the connection.
+        baud_rate: of the line.
+    """
+
+    def __init__(
+        self,
+        port: Port,
+        board: Board | None,
+        typed: TypedLines,
+        *,
+        show: Callable[[str], None],
+        note: Callable[[str], None],
+        baud_rate: int = BAUD_RATE,
+    ) -> None:
+        self._port = port
+        self._board = board
+        self._typed = typed
+        self._show = show
+        self._note = note
+        self._baud_rate = baud_rate
+        self._queue: deque[str] = deque()
+        # Commands of a script that are not answered yet, and how many replies they will have.
+        self._asked = ""
+        self._open_replies = 0
+        self._has_sent = False
+        self._lost = ""
+
+    def run(self, seconds: float | None = None) -> None:
+        """Go on until the time is up, or the script has been answered; for ever without either.
+
+        Args:
+            seconds: None is no limit.
+        Raises:
+            DeviceTimeout: a command of a script was not answered in time.
+            DeviceError: the port cannot be opened at first, or the device went away while a
+                script waited for it.
+        """
+        end = Deadline(float("inf") if seconds is None else seconds)
+        check_port(self._port)
+        while True:
+            with SerialDevice(self._port.path, self._baud_rate) as device:
+                self._note(f"{self._port}: connected. Ctrl-C ends.")
+                try:
+                    self._talk(device, end)
+                    break
+                except DeviceError as error:
+                    if isinstance(error, DeviceTimeout):
+                        raise
+            self._forget_what_was_asked()
+            self._note(f"{self._port.path}: went away; waiting for it to come back")
+            if not self._wait_for_return(end):
+                break
+        if self._lost:
+            raise DeviceError(
+                f"{self._port.path}: '{self._lost}' must be answered. Received: the port went "
+                "away before. Send it again."
+            )
+
+    def _talk(self, device: Device, end: Deadline) -> None:
+        """Pass lines both ways until the end. Raises DeviceError if the device goes away."""
+        parser = StreamParser()
+        silence = Deadline(_SILENCE_S)
+        settled = Deadline(_BANNER_S)
+        reply = Deadline(_REPLY_S)
+        while not end.expired and not self._is_done():
+            self._queue.extend(self._typed.take())
+            is_idle = silence.expired or settled.expired
+            if self._queue and (self._typed.is_terminal or (is_idle and not self._open_replies)):
+                self._send(device, self._queue.popleft())
+                reply = Deadline(_REPLY_S)
+            data = device.read(Deadline(min(_TURN_S, end.remaining_s)))
+            if data:
+                silence = Deadline(_SILENCE_S)
+            items = parser.feed(data)
+            if parser.pending and silence.expired:
+                items += parser.abandon()
+            for item in items:
+                self._take(item)
+            if self._open_replies and reply.expired:
+                raise self._unanswered(_REPLY_S)
+        if self._open_replies or (self._queue and not self._typed.is_terminal):
+            raise self._unanswered(end.seconds)
+
+    def _send(self, device: Device, line: str) -> None:
+        command = line if line.endswith("%") else f"{line}%"
+        device.write(command.encode("ascii", errors="replace"))
+        self._has_sent = True
+        if not self._typed.is_terminal:
+            self._asked = line
+            self._open_replies = command.count("%")
+
+    def _take(self, item: Item) -> None:
+        self._show(describe(item))
+        if isinstance(item, Line) and item.text == _READY and self._open_replies:
+            self._open_replies -= 1
+
+    def _is_done(self) -> bool:
+        """Whether a script has come to its end; without one, nothing ends by itself."""
+        return (
+            self._typed.has_ended and self._has_sent and not self._queue and not self._open_replies
+        )
+
+    def _forget_what_was_asked(self) -> None:
+        if self._open_replies:
+            self._lost = self._asked
+        self._open_replies = 0
+
+    def _wait_for_return(self, end: Deadline) -> bool:
+        """Wait for the device under whatever name; False if the time was up before."""
+        refusal = ""
+        while not end.expired:
+            try:
+                found = wait_for(
+                    lambda: find_again(self._port, self._board), min(1.0, end.remaining_s)
+                )
+            except DeviceError as error:
+                # Another program may have it for a while, like an upload.
+                if str(error) != refusal:
+                    refusal = str(error)
+                    self._note(refusal)
+                continue
+            if found is not None:
+                self._port = found
+                return True
+        return False
+
+    def _unanswered(self, seconds: float) -> DeviceTimeout:
+        command = self._asked if self._open_replies else self._queue[0]
+        return DeviceTimeout(
+            f"{self._port.path}: '{command}' must be answered up to '{_READY}' within {seconds:g} "
+            "s. Received: no such line. Reset the board, or flash it again."
+        )
+
+
+def _is_readable(descriptor: int) -> bool:
+    return bool(select.select([descriptor], [], [], 0)[0])
+
+
+def describe(item: Item) -> str:
+    """One line for whatever a device sends; nothing in it controls a terminal."""
+    if isinstance(item, Line):
+        return "".join(c if c.isprintable() or c == "\t" else repr(c)[1:-1] for c in item.text)
+    if isinstance(item, Damaged):
+        return f"[{item.reason}]"
+    return f"[frame: {_describe_frame(item)}]"
+
+
+def _describe_frame(frame: Frame) -> str:
+    number = f"sequence {frame.sequence}"
+    if frame.type == FrameType.ERROR:
+        code = frame.payload[0] if frame.payload else 0
+        text = frame.payload[1:].decode("ascii", errors="backslashreplace")
+        return f"ERROR, {number}, code {code}: {text}"
+    try:
+        kind = f"{FrameType(frame.type & ~REPLY_BIT).name}"
+        kind += " reply" if frame.type & REPLY_BIT else ""
+    except ValueError:
+        kind = f"type {frame.type:02X}"
+    if frame.type == FrameType.INFO | REPLY_BIT:
+        return f"{kind}, {number}, {frame.payload.decode('ascii', errors='backslashreplace')}"
+    more = " ..." if len(frame.payload) > _SHOWN_BYTES else ""
+    shown = frame.payload[:_SHOWN_BYTES].hex(" ")
+    return f"{kind}, {number}, {len(frame.payload)} bytes: {shown}{more}"
