@@ -129,6 +129,8 @@ class SimulatedBoard:
         self._facts: dict[str, Any] = {"build_id": build_id, "board": "nano33", "engine": "aot"}
         self._is_loader = False
         self._is_mute = False
+        self._holds = False
+        self._held = bytearray()
         self._received = bytearray()
         # Made at once, so that no name comes back: a port that was closed frees its name.
         self._spare = [_PseudoTerminal() for _ in range(_LIVES)]
@@ -148,6 +150,12 @@ class SimulatedBoard:
         """Let the board send something by itself."""
         os.write(self._line.board_end, data)
 
+    def become(self, **facts: object) -> None:
+        """Let it run a firmware that says other things of itself."""
+        with self._lock:
+            self._facts |= facts
+            self._firmware = self._boot()
+
     def restart(self, gap_s: float = 0.1) -> None:
         """Let it vanish and come back under another name, as after a press of reset."""
         with self._lock:
@@ -159,6 +167,29 @@ class SimulatedBoard:
         """Take it away."""
         with self._lock:
             self._disappear()
+
+    def plug_in(self) -> None:
+        """Put it back after `unplug`."""
+        with self._lock:
+            self._appear()
+
+    def hold(self) -> None:
+        """Let it keep what it hears and not react."""
+        with self._lock:
+            self._holds = True
+
+    @property
+    def held(self) -> bytes:
+        """What it has heard since `hold`."""
+        with self._lock:
+            return bytes(self._held)
+
+    def go_on(self) -> None:
+        """React to what was held, and to all that follows."""
+        with self._lock:
+            self._holds = False
+            self._hear(bytes(self._held))
+            self._held.clear()
 
     def close(self) -> None:
         """End its thread."""
@@ -180,7 +211,10 @@ class SimulatedBoard:
         while not self._stop.wait(_POLL_MS / 1000):
             with self._lock:
                 if data := self._line.read():
-                    self._hear(data)
+                    if self._holds:
+                        self._held += data
+                    else:
+                        self._hear(data)
                 elif self._line.was_touched and not self._is_loader:
                     self._touched()
                 else:
@@ -312,17 +346,17 @@ class FakePlatformIO:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self.plan()
 
     def plan(self, *outcomes: str) -> None:
         """Set the outcomes of the uploads to come; "ok" after them."""
-        (self._folder / "plan.json").write_text(json.dumps(outcomes))
+        (self.folder / "plan.json").write_text(json.dumps(outcomes))
 
     @property
     def calls(self) -> list[dict[str, Any]]:
         """Arguments and variables of each upload so far."""
-        path = self._folder / "calls.json"
+        path = self.folder / "calls.json"
         return json.loads(path.read_text()) if path.is_file() else []
 
     @property

@@ -43,7 +43,11 @@ class TypedLines:
         """The lines that have come in; the last one also where its end is missing."""
         descriptor = self._descriptor
         while descriptor is not None and not self.has_ended and _is_readable(descriptor):
-            data = os.read(descriptor, 4096)
+            try:
+                data = os.read(descriptor, 4096)
+            except OSError:
+                # The terminal was closed.
+                data = b""
             self._buffer += data
             self.has_ended = not data
         *lines, self._buffer = self._buffer.split(b"\n")
@@ -172,9 +176,10 @@ class Monitor:
         self._open_replies = 0
 
     def _wait_for_return(self, end: Deadline) -> bool:
-        """Wait for the device under whatever name; False if the time was up before."""
+        """Wait for the device under whatever name; False if the end came before."""
         refusal = ""
-        while not end.expired:
+        while not end.expired and not (self._typed.is_terminal and self._typed.has_ended):
+            self._queue.extend(self._typed.take())
             try:
                 found = wait_for(
                     lambda: find_again(self._port, self._board), min(1.0, end.remaining_s)

@@ -58,11 +58,11 @@ def flash(
     """
     board = target.board
     _check_can_be_flashed(board)
+    model, name = _model_of(request.model)
     # Before minutes of building: what keeps it from being uploaded in the end.
     port = find_port(board, request.port)
     check_port(port)
     reporter.headline(f"board {board.name} on {port}")
-    model, name = _model_of(request.model)
     deploy_request = Request(
         model=model,
         inputs="",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -68,7 +69,10 @@ def main() -> int:
     port = arguments[arguments.index("--upload-port") + 1]
     say(f"Using manually specified: {port}")
     if outcome == "hang":
-        time.sleep(600)
+        # As an uploader that waits for its board.
+        child = subprocess.Popen(["sleep", "3600"])
+        (folder / "child").write_text(str(child.pid))
+        child.wait()
     if outcome == "ok":
         return upload(folder, port)
     say(LOGS[outcome].format(port=port, name=os.path.basename(port)))
