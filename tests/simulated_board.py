@@ -250,6 +250,9 @@ class SimulatedBoard:
         self._facts["build_id"] = behaviour.build_id_after or build_id
         self._facts["status"] = behaviour.status_after
         self._is_mute = behaviour.mute_after
+        # What it said would be lost with the line: it goes on when the uploader has closed it.
+        while not self._line.is_closed and not self._stop.wait(_POLL_MS / 1000):
+            pass
         self._stop.wait(behaviour.lingers_s)
         if behaviour.application_id == behaviour.loader_id:
             self._firmware = self._boot()
@@ -321,12 +324,16 @@ class _PseudoTerminal:
                 os.write(self.board_end, data)
 
     @property
-    def was_touched(self) -> bool:
-        """Whether it was opened at 1200 baud and closed again."""
+    def is_closed(self) -> bool:
+        """Whether nobody has it open."""
         poll = select.poll()
         poll.register(self.board_end, 0)
-        is_closed = any(event & select.POLLHUP for _, event in poll.poll(0))
-        return is_closed and termios.tcgetattr(self.board_end)[5] == termios.B1200
+        return any(event & select.POLLHUP for _, event in poll.poll(0))
+
+    @property
+    def was_touched(self) -> bool:
+        """Whether it was opened at 1200 baud and closed again."""
+        return self.is_closed and termios.tcgetattr(self.board_end)[5] == termios.B1200
 
     def forget_touch(self) -> None:
         """Set another speed, so that the next touch shows."""

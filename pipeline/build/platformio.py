@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -35,6 +36,8 @@ LOG = "build.log"
 
 _JOBS = 2
 _TIMEOUT_S = 900
+# Between two looks at a PlatformIO that runs.
+_WAIT_S = 0.25
 _SHOWN_LINES = 6
 _ERROR_LINE = re.compile(r"\berror\b|undefined (reference|symbol)|overflowed by", re.IGNORECASE)
 _SOURCE_SUFFIXES = (".c", ".cc", ".h", ".ini", ".json", ".ld", ".py")
@@ -42,6 +45,10 @@ _SOURCE_SUFFIXES = (".c", ".cc", ".h", ".ini", ".json", ".ld", ".py")
 
 def _ignore(_: str) -> None:
     """Drop a line of progress."""
+
+
+def _nothing() -> None:
+    """Do nothing while waiting."""
 
 
 def build_firmware(
@@ -220,7 +227,9 @@ def run_platformio(
     variables: Mapping[str, str],
     log_path: Path,
     arguments: Sequence[str],
+    *,
     timeout_s: float = _TIMEOUT_S,
+    on_wait: Callable[[], None] = _nothing,
 ) -> int:
     """Run `pio run` for one environment; everything it says goes to `log_path`.
 
@@ -231,6 +240,7 @@ def run_platformio(
         log_path: written anew.
         arguments: further ones of `pio run`.
         timeout_s: after which it is ended, with all that it started.
+        on_wait: called now and then until it ends.
     Returns:
         PlatformIO's exit status.
     Raises:
@@ -267,12 +277,15 @@ def run_platformio(
         ) as process,
     ):
         try:
-            return process.wait(timeout_s)
-        except subprocess.TimeoutExpired as error:
+            end = time.monotonic() + timeout_s
+            while time.monotonic() < end:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    return process.wait(_WAIT_S)
+                on_wait()
             raise TimeoutError(
                 f"expected PlatformIO to end within {timeout_s:g} s. Received: no end. The log is "
                 f"{log_path}."
-            ) from error
+            )
         finally:
             # Its own children, like an uploader that waits for a board, would outlive it.
             with contextlib.suppress(ProcessLookupError):

@@ -7,7 +7,9 @@ the .bin.
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,9 @@ from pipeline.records import Board, Firmware, SourceTree
 # A megabyte at 115200 baud takes a minute and a half; before it may come a link.
 _TIMEOUT_S = 300.0
 _SHOWN_LINES = 6
+# As bossac ("50% (33/67 pages)") and esptool ("(50 %)") tell how far they are.
+_PERCENT = re.compile(rb"(\d{1,3}) ?%")
+_TAIL_BYTES = 400
 
 # What uploaders say when they and the board did not come together: PlatformIO itself, pyserial,
 # bossac, esptool. Another try may help.
@@ -68,7 +73,13 @@ class Image:
 
 
 def upload(
-    image: Image, board: Board, port: str, log_path: Path, *, speed: int | None = None
+    image: Image,
+    board: Board,
+    port: str,
+    log_path: Path,
+    *,
+    speed: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> str:
     """Upload once.
 
@@ -78,6 +89,7 @@ def upload(
         port: path of its serial port.
         log_path: what PlatformIO says, written anew.
         speed: baud rate of the upload; None is the board's own.
+        on_progress: called with (percent of the present image, 100).
     Returns:
         "" if the uploader was content, else its complaint about port or board: it may be tried
         again.
@@ -101,12 +113,24 @@ def upload(
                 log_path,
                 ("-t", "upload", "--upload-port", port),
                 timeout_s=_TIMEOUT_S,
+                on_wait=lambda: _tell_progress(log_path, on_progress),
             )
         except TimeoutError:
             return f"the uploader did not end within {_TIMEOUT_S:g} s"
     if status == 0:
         return ""
     return _complaint(board, log_path)
+
+
+def _tell_progress(log_path: Path, on_progress: Callable[[int, int], None] | None) -> None:
+    """Pass on the newest percentage that the uploader has printed."""
+    if on_progress is None:
+        return
+    with log_path.open("rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+        percents = _PERCENT.findall(log.read())
+    if percents:
+        on_progress(int(percents[-1]), 100)
 
 
 def _complaint(board: Board, log_path: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import DeviceError
 
-UDEV_RULES = "tools/99-espalier.rules"
+UDEV_RULES = "tools/60-espalier.rules"
 
 _PROC = Path("/proc")
 

@@ -108,7 +108,8 @@ def upload_with_tries(
         log_path = logs / f"upload-{number}.log"
         at = f" at {speed} baud" if speed else ""
         reporter.log(f"try {number} of {TRIES} on {port.path}{at}; PlatformIO's log: {log_path}")
-        complaint = upload(image, board, port.path, log_path, speed=speed)
+        with reporter.steps("upload, percent") as step:
+            complaint = upload(image, board, port.path, log_path, speed=speed, on_progress=step)
         if not complaint:
             return
         reporter.log(f"try {number} failed: {complaint}")

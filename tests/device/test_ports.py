@@ -330,7 +330,7 @@ def test_modem_manager_has_a_hint_of_its_own(
     (tmp_path / "proc" / "813").mkdir()
     monkeypatch.setattr(port_access, "_PROC", tmp_path / "proc")
     assert port_holders(str(port)) == ("ModemManager (process 812)",)
-    with pytest.raises(DeviceError, match=r"held by ModemManager \(process 812\)\. .*99-espalier"):
+    with pytest.raises(DeviceError, match=r"held by ModemManager \(process 812\)\. .*60-espalier"):
         check_port(Port(path=str(port)))
 
 
@@ -347,7 +347,7 @@ def test_no_permission_names_the_rule_and_the_group(
     assert caught.value.exit_status == 4
     message = str(caught.value)
     assert "Your user may not use this port" in message
-    assert "sudo cp tools/99-espalier.rules /etc/udev/rules.d/" in message
+    assert "sudo cp tools/60-espalier.rules /etc/udev/rules.d/" in message
     assert "sudo usermod -aG uucp $USER" in message
 
 

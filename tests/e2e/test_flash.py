@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -52,18 +53,62 @@ def flash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flash:
 def test_a_file_becomes_a_board_that_runs_it(
     flash: Flash, plugged: PluggedIn, platformio: FakePlatformIO, tmp_path: Path
 ) -> None:
-    model, figures = tmp_path / "m.tflite", tmp_path / "m.json"
+    figures, work = tmp_path / "m.json", tmp_path / "work"
+    run = tmp_path / "my run"
+    model = run / "quantize" / "model.tflite"
+    model.parent.mkdir(parents=True)
     model.write_bytes(models.good())
-    work = tmp_path / "work"
     with SimulatedBoard(plugged) as board:
-        assert flash(str(model), "--work", str(work), "--json", str(figures)) == 0
+        assert flash(str(run), "--work", str(work), "--json", str(figures)) == 0
         assert board.events == ["touched", "uploaded"]
         application, loader, again = board.names
     report = json.loads(figures.read_text())
     assert report["port"] == again
     assert platformio.ports == [application]
     assert len({application, loader, again}) == 3
+    assert report["model"]["name"] == "my run"
+    (call,) = platformio.calls
+    assert call["variables"]["ESPALIER_MODEL_NAME"] == "my_run"
+    assert call["variables"]["ESPALIER_BUILD_ID"] == report["build_id"]
 
     flashed = flashed_module.recall(report["build_id"])
     assert flashed.tflite.read_bytes() == model.read_bytes()
     assert flashed.firmware.build_id == report["build_id"]
+    assert (flashed.model_name, flashed.port) == ("my run", again)
+
+
+def test_model_that_does_not_fit_is_not_built(
+    flash: Flash,
+    plugged: PluggedIn,
+    platformio: FakePlatformIO,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = tmp_path / "m.tflite"
+    model.write_bytes(models.good())
+    small = dataclasses.replace(nano33(), ram_bytes=100)
+    monkeypatch.setattr(board_module, "load_board", lambda name: small)
+    with SimulatedBoard(plugged) as board:
+        assert flash(str(model), "--work", str(tmp_path / "work")) == 7
+        assert board.events == []
+    assert "the tensor arena must fit into the 100 bytes" in capsys.readouterr().err
+    assert platformio.calls == []
+
+
+def test_build_that_fails_is_not_tried_again(
+    flash: Flash,
+    plugged: PluggedIn,
+    platformio: FakePlatformIO,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = tmp_path / "m.tflite"
+    model.write_bytes(models.good())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with SimulatedBoard(plugged) as board:
+        assert flash(str(model), "--work", str(tmp_path / "work"), "--toolchain", "gcc") == 3
+        assert board.events == []
+    assert "toolchain gcc is not installed" in capsys.readouterr().err
+    assert platformio.calls == []

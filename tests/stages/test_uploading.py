@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import threading
@@ -31,15 +32,19 @@ from tests.simulated_board import (
     nano33,
 )
 
+pytestmark = pytest.mark.slow
+
 BUILD_ID = "0123456789abcdef"
 PATIENCE = Patience(
     settle_s=0.3,
-    reappear_s=3.0,
+    reappear_s=5.0,
     button_s=0.5,
-    return_s=2.0,
-    answer_s=2.0,
+    return_s=20.0,
+    answer_s=20.0,
     client=Timeouts(banner_s=0.1, reply_s=1.0, quiet_s=0.02, probes_s=(0.2, 0.4)),
 )
+# For what never comes.
+IMPATIENCE = dataclasses.replace(PATIENCE, return_s=2.0, answer_s=2.0)
 TOUCH_FAILED = "No device found on "
 
 
@@ -55,6 +60,10 @@ class Notes(Reporter):
 
     def log(self, text: str) -> None:
         self.lines.append(text)
+
+    @contextlib.contextmanager
+    def steps(self, label: str) -> Iterator[Callable[[int, int], None]]:
+        yield lambda done, total: self.lines.append(f"{label}: {done} of {total}")
 
     def has(self, text: str) -> bool:
         return any(text in line for line in self.lines)
@@ -103,11 +112,13 @@ def plug_in(plugged: PluggedIn) -> Iterator[Make]:
         board.close()
 
 
-def go(image: Image, board: Board, notes: Notes, tmp_path: Path) -> Port:
+def go(
+    image: Image, board: Board, notes: Notes, tmp_path: Path, patience: Patience = PATIENCE
+) -> Port:
     """Uploads and verifies; the port in the end."""
     port = find_port(board)
-    upload_with_tries(image, board, port, tmp_path, notes, PATIENCE)
-    return verify(BUILD_ID, board, port, notes, PATIENCE)[0]
+    upload_with_tries(image, board, port, tmp_path, notes, patience)
+    return verify(BUILD_ID, board, port, notes, patience)[0]
 
 
 # --- what goes well in the end ---
@@ -123,6 +134,7 @@ def test_port_wanders_from_application_to_loader_to_application(
     assert port.path == board.names[2]
     assert len(set(board.names)) == 3
     assert notes.has(f"try 1 of 3 on {board.names[0]}; PlatformIO's log: {tmp_path}/upload-1.log")
+    assert notes.has("upload, percent: 50 of 100")
 
 
 def test_one_failure_is_tried_again(
@@ -267,7 +279,7 @@ def test_port_that_never_comes_back(
 ) -> None:
     plug_in(returns=False)
     with pytest.raises(DeviceTimeout) as caught:
-        go(image, nano33(), notes, tmp_path)
+        go(image, nano33(), notes, tmp_path, IMPATIENCE)
     assert caught.value.exit_status == 5
     message = str(caught.value)
     assert "the board's port must be back within 2 s. Received: no port" in message
@@ -280,7 +292,7 @@ def test_board_that_answers_nothing(
 ) -> None:
     board = plug_in(mute_after=True)
     with pytest.raises(DeviceTimeout) as caught:
-        go(image, nano33(), notes, tmp_path)
+        go(image, nano33(), notes, tmp_path, IMPATIENCE)
     assert caught.value.exit_status == 5
     assert f"{board.port}, after the upload: serial: no answer to 'name'" in str(caught.value)
 
@@ -309,7 +321,7 @@ def test_unplugged_while_it_is_asked(
 ) -> None:
     plug_in(unplug_on_question=True)
     with pytest.raises(DeviceError, match="after the upload: .* the device has gone away") as a:
-        go(image, nano33(), notes, tmp_path)
+        go(image, nano33(), notes, tmp_path, IMPATIENCE)
     assert a.value.exit_status == 4
 
 
@@ -317,7 +329,7 @@ def test_answers_that_make_no_sense(plug_in: Make, notes: Notes) -> None:
     board = plug_in()
     board.become(protocol=99)
     with pytest.raises(ProtocolError, match="after the upload: info: .* Received: 99") as a:
-        verify(BUILD_ID, nano33(), find_port(nano33()), notes, PATIENCE)
+        verify(BUILD_ID, nano33(), find_port(nano33()), notes, IMPATIENCE)
     assert a.value.exit_status == 5
 
 

@@ -19,7 +19,9 @@ from pathlib import Path
 import serial
 
 HERE = Path(__file__).resolve().parent
-PATIENCE_S = 5.0
+PATIENCE_S = 30.0
+# For the boot loader to show after a touch; the real program waits five.
+TOUCH_S = 3.0
 LOADER_IDS = ("2341:005a",)
 
 # By outcome: what the tools say, in the words of public reports. {port} is the port's name.
@@ -124,6 +126,9 @@ def upload(folder: Path, port: str) -> int:
         say(f"bossac --port {port} --write --erase -U --reset firmware.bin")
     try:
         with serial.Serial(port, timeout=PATIENCE_S) as line:
+            for percent in (0, 50, 100):
+                say(f"[{'=' * (percent * 30 // 100):30}] {percent}% ({percent}/100 pages)")
+                time.sleep(0.3)
             line.write(b"\x00upload " + os.environ["ESPALIER_BUILD_ID"].encode() + b"\n")
             answer = line.readline()
     except serial.SerialException as error:
@@ -141,7 +146,7 @@ def touch(folder: Path, port: str, before: dict[str, str]) -> str:
     except serial.SerialException as error:
         say(error)
     say("Waiting for the new upload port...")
-    end = time.monotonic() + PATIENCE_S / 5
+    end = time.monotonic() + TOUCH_S
     while time.monotonic() < end:
         new = [facts["path"] for facts in plugged_in(folder) if facts["path"] not in before]
         if new:
