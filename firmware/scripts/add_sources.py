@@ -20,6 +20,10 @@ from pathlib import Path
 
 Import("env")  # noqa: F821
 
+# As an option of platformio.ini it would make stale all that was built for another speed.
+if os.environ.get("ESPALIER_UPLOAD_SPEED"):
+    env.Replace(UPLOAD_SPEED=os.environ["ESPALIER_UPLOAD_SPEED"])  # noqa: F821
+
 FIRMWARE = Path(env["PROJECT_DIR"])  # noqa: F821
 BOARDS = FIRMWARE.parent / "boards"
 # Speed does not matter in the harness; what it takes of the flash does.
@@ -77,12 +81,4 @@ def add_sources(env):
     add_group(env, "espalier_model", model, OPTIMIZATION=RUNTIME_OPTIMIZATION)
 
 
-def set_upload_speed(env):
-    """Replace the board's baud rate; an option of platformio.ini would make all of it stale."""
-    speed = os.environ.get("ESPALIER_UPLOAD_SPEED", "")
-    if speed:
-        env.Replace(UPLOAD_SPEED=speed)
-
-
 add_sources(env)  # noqa: F821
-set_upload_speed(env)  # noqa: F821

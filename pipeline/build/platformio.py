@@ -8,22 +8,19 @@ that builds may run at the same time and nothing depends on what was built befor
 from __future__ import annotations
 
 import configparser
-import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from pipeline.artifacts import RunFolder, hash_tree, write_json
+from pipeline.artifacts import hash_tree, write_json
 from pipeline.build.size import ImageSize, check_fits, read_size
 from pipeline.build.toolchain import Toolchain, find_toolchain
 from pipeline.errors import BuildError, ConfigError, MissingToolError
@@ -36,8 +33,6 @@ LOG = "build.log"
 
 _JOBS = 2
 _TIMEOUT_S = 900
-# Between two looks at a PlatformIO that runs.
-_WAIT_S = 0.25
 _SHOWN_LINES = 6
 _ERROR_LINE = re.compile(r"\berror\b|undefined (reference|symbol)|overflowed by", re.IGNORECASE)
 _SOURCE_SUFFIXES = (".c", ".cc", ".h", ".ini", ".json", ".ld", ".py")
@@ -45,10 +40,6 @@ _SOURCE_SUFFIXES = (".c", ".cc", ".h", ".ini", ".json", ".ld", ".py")
 
 def _ignore(_: str) -> None:
     """Drop a line of progress."""
-
-
-def _nothing() -> None:
-    """Do nothing while waiting."""
 
 
 def build_firmware(
@@ -80,7 +71,7 @@ def build_firmware(
         BuildError: compiling or linking failed; the message shows where.
         DoesNotFitError: the image is too large for the board.
     """
-    environment = environment_of(board, engine)
+    environment = _environment(board, engine)
     compiler = find_toolchain(board, toolchain)
     identity = compute_build_id(board, engine, source, compiler, model_name=model_name)
     out.mkdir(parents=True, exist_ok=True)
@@ -90,15 +81,17 @@ def build_firmware(
     log(f"building {environment} with {compiler}")
     if compiler.kind == "zig" and not (cache_path() / "zig").is_dir():
         log("Zig compiles its run-time library once: some 15 s")
-    with platformio_folder(board, environment, out) as work:
-        variables = firmware_variables(source, identity, model_name, compiler)
-        try:
-            status = run_platformio(environment, work, variables, out / LOG, ("-v",))
-        except TimeoutError as error:
-            raise BuildError(f"build {environment}: {error}") from error
-        if status != 0:
-            raise _build_error(environment, out / LOG)
-        shutil.copyfile(work / "build" / environment / ELF, elf_path)
+    # PlatformIO changes into its project: no path that it gets may be relative.
+    with tempfile.TemporaryDirectory(prefix=".platformio-", dir=out.resolve()) as scratch:
+        _write_core_folder(Path(scratch) / "core")
+        variables = {
+            "ESPALIER_SOURCES": str(source.root.resolve()),
+            "ESPALIER_BUILD_ID": identity,
+            "ESPALIER_MODEL_NAME": model_name,
+            "ESPALIER_TOOLCHAIN": compiler.kind,
+        }
+        _run_platformio(environment, Path(scratch), variables, out / LOG)
+        shutil.copyfile(Path(scratch) / "build" / environment / ELF, elf_path)
     elf_path.chmod(0o755)
     image = read_size(elf_path) if board.flash_bytes is not None else None
     write_json(out / SIZE, _size_record(image, identity, compiler))
@@ -146,8 +139,7 @@ def board_engines(board: Board) -> tuple[str, ...]:
     return tuple(name.removeprefix(prefix) for name in parser.sections() if name.startswith(prefix))
 
 
-def environment_of(board: Board, engine: str) -> str:
-    """PlatformIO's name for a board with an engine. Raises ConfigError if there is none."""
+def _environment(board: Board, engine: str) -> str:
     engines = board_engines(board)
     if engine not in engines:
         raise ConfigError(
@@ -155,40 +147,6 @@ def environment_of(board: Board, engine: str) -> str:
             f"Received: '{engine}'."
         )
     return f"{board.name}-{engine}"
-
-
-def firmware_variables(
-    source: SourceTree, build_id: str, model_name: str, compiler: Toolchain
-) -> dict[str, str]:
-    """What firmware/scripts/add_sources.py and the builders read; the same for build and upload."""
-    return {
-        "ESPALIER_SOURCES": str(source.root.resolve()),
-        "ESPALIER_BUILD_ID": build_id,
-        "ESPALIER_MODEL_NAME": model_name,
-        "ESPALIER_TOOLCHAIN": compiler.kind,
-    }
-
-
-@contextlib.contextmanager
-def platformio_folder(board: Board, environment: str, out: Path) -> Iterator[Path]:
-    """Where PlatformIO works: for a board that is uploaded to, a folder that stays.
-
-    An upload brings the image up to date first, which takes seconds where the objects are still
-    there; frameworks take minutes otherwise. One process at a time has such a folder.
-
-    Args:
-        board: the target.
-        environment: of PlatformIO.
-        out: where the folder lies that does not stay.
-    """
-    # PlatformIO changes into its project: no path that it gets may be relative.
-    if not board.upload:
-        with tempfile.TemporaryDirectory(prefix=".platformio-", dir=out.resolve()) as scratch:
-            yield Path(scratch)
-        return
-    folder = RunFolder(cache_path() / "platformio" / environment)
-    with folder.open(wait=True):
-        yield folder.root
 
 
 def _write_core_folder(core: Path) -> None:
@@ -210,7 +168,7 @@ def _write_core_folder(core: Path) -> None:
     spec = {"owner": "platformio", "id": None, "name": "tool-scons"}
     spec |= {"requirements": None, "uri": None}
     folder = core / "packages" / "tool-scons"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True)
     write_json(folder / "package.json", {"name": "tool-scons", "version": version})
     write_json(
         folder / ".piopm",
@@ -221,39 +179,16 @@ def _write_core_folder(core: Path) -> None:
     )
 
 
-def run_platformio(
-    environment: str,
-    work: Path,
-    variables: Mapping[str, str],
-    log_path: Path,
-    arguments: Sequence[str],
-    *,
-    timeout_s: float = _TIMEOUT_S,
-    on_wait: Callable[[], None] = _nothing,
-) -> int:
-    """Run `pio run` for one environment; everything it says goes to `log_path`.
-
-    Args:
-        environment: of PlatformIO.
-        work: where it works; see `platformio_folder`.
-        variables: of the process environment, beside PlatformIO's own.
-        log_path: written anew.
-        arguments: further ones of `pio run`.
-        timeout_s: after which it is ended, with all that it started.
-        on_wait: called now and then until it ends.
-    Returns:
-        PlatformIO's exit status.
-    Raises:
-        MissingToolError: PlatformIO or SCons is not installed.
-        TimeoutError: it did not end.
-    """
-    _write_core_folder(work / "core")
+def _run_platformio(
+    environment: str, scratch: Path, variables: Mapping[str, str], log_path: Path
+) -> None:
+    """Run `pio run` for one environment; everything it says goes to `log_path`."""
     # Nothing that a user has set for PlatformIO elsewhere may get in here.
     inherited = {key: value for key, value in os.environ.items() if not _is_foreign(key)}
     settings = {
-        "PLATFORMIO_CORE_DIR": str(work / "core"),
-        "PLATFORMIO_WORKSPACE_DIR": str(work / "workspace"),
-        "PLATFORMIO_BUILD_DIR": str(work / "build"),
+        "PLATFORMIO_CORE_DIR": str(scratch / "core"),
+        "PLATFORMIO_WORKSPACE_DIR": str(scratch / "workspace"),
+        "PLATFORMIO_BUILD_DIR": str(scratch / "build"),
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
         "PLATFORMIO_SETTING_CHECK_PLATFORMIO_INTERVAL": "36500",
         "PLATFORMIO_SETTING_CHECK_PRUNE_SYSTEM_THRESHOLD": "0",
@@ -263,41 +198,30 @@ def run_platformio(
         "ZIG_LOCAL_CACHE_DIR": str(cache_path() / "zig"),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    command = [sys.executable, "-m", "platformio", "run", "-j", str(_JOBS)]
-    command += ["-d", str(firmware_path()), "-e", environment, *arguments]
-    with (
-        log_path.open("w", encoding="utf-8") as stream,
-        subprocess.Popen(
-            command,
-            env=inherited | settings | dict(variables),
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        ) as process,
-    ):
+    command = [sys.executable, "-m", "platformio", "run", "-v", "-j", str(_JOBS)]
+    command += ["-d", str(firmware_path()), "-e", environment]
+    with log_path.open("w", encoding="utf-8") as stream:
         try:
-            end = time.monotonic() + timeout_s
-            while time.monotonic() < end:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    return process.wait(_WAIT_S)
-                on_wait()
-            raise TimeoutError(
-                f"expected PlatformIO to end within {timeout_s:g} s. Received: no end. The log is "
-                f"{log_path}."
-            )
-        finally:
-            # Its own children, like an uploader that waits for a board, would outlive it.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-def _build_error(environment: str, log_path: Path) -> BuildError:
-    shown = "\n".join(f"  {line}" for line in _first_errors(log_path))
-    return BuildError(
-        f"build {environment}: expected the firmware to compile and link. Received:\n"
-        f"{shown}\nThe whole log is {log_path}."
-    )
+            status = subprocess.run(
+                command,
+                env=inherited | settings | dict(variables),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                timeout=_TIMEOUT_S,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired as error:
+            raise BuildError(
+                f"build {environment}: expected PlatformIO to end within {_TIMEOUT_S} s. "
+                f"Received: no end. The log is {log_path}."
+            ) from error
+    if status != 0:
+        shown = "\n".join(f"  {line}" for line in _first_errors(log_path))
+        raise BuildError(
+            f"build {environment}: expected the firmware to compile and link. Received:\n"
+            f"{shown}\nThe whole log is {log_path}."
+        )
 
 
 def _is_foreign(key: str) -> bool:

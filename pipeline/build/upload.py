@@ -2,29 +2,32 @@
 
 The port is always named: left alone, PlatformIO takes any port that there is. Its target `nobuild`
 is of no use here: with it the Nano 33 BLE's platform sends the .hex where its boot loader expects
-the .bin.
+the .bin. So an upload first brings the image up to date, in the folder in which it was built, where
+that takes seconds; in a new folder it would compile a whole framework.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import re
-from collections.abc import Callable
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.build.platformio import (
-    environment_of,
-    firmware_variables,
-    platformio_folder,
-    run_platformio,
-)
-from pipeline.build.toolchain import Toolchain
 from pipeline.errors import BuildError, DeviceError, MissingToolError
+from pipeline.paths import cache_path, firmware_path
 from pipeline.records import Board, Firmware, SourceTree
 
-# A megabyte at 115200 baud takes a minute and a half; before it may come a link.
-_TIMEOUT_S = 300.0
+# Compilers and uploaders say something all the time; a link on a slow machine is the longest pause.
+_SILENCE_S = 120.0
+# Between two looks at how far it is.
+_WAIT_S = 0.25
 _SHOWN_LINES = 6
 # As bossac ("50% (33/67 pages)") and esptool ("(50 %)") tell how far they are.
 _PERCENT = re.compile(rb"(\d{1,3}) ?%")
@@ -63,13 +66,11 @@ class Image:
         firmware: as it was built.
         source: the generated model in it.
         model_name: that it was built with.
-        toolchain: that it was built with.
     """
 
     firmware: Firmware
     source: SourceTree
     model_name: str
-    toolchain: Toolchain
 
 
 def upload(
@@ -98,28 +99,82 @@ def upload(
         BuildError: the image was stale, and making it anew failed.
         DeviceError: the uploader failed in a way that another try does not mend.
     """
-    environment = environment_of(board, image.firmware.engine)
-    variables = firmware_variables(
-        image.source, image.firmware.build_id, image.model_name, image.toolchain
-    )
+    environment = f"{board.name}-{image.firmware.engine}"
+    # The same as the build's: all that differs is compiled again.
+    variables = {
+        "ESPALIER_SOURCES": str(image.source.root.resolve()),
+        "ESPALIER_BUILD_ID": image.firmware.build_id,
+        "ESPALIER_MODEL_NAME": image.model_name,
+    }
     if speed is not None:
         variables["ESPALIER_UPLOAD_SPEED"] = str(speed)
-    with platformio_folder(board, environment, log_path.parent) as work:
-        try:
-            status = run_platformio(
-                environment,
-                work,
-                variables,
-                log_path,
-                ("-t", "upload", "--upload-port", port),
-                timeout_s=_TIMEOUT_S,
-                on_wait=lambda: _tell_progress(log_path, on_progress),
-            )
-        except TimeoutError:
-            return f"the uploader did not end within {_TIMEOUT_S:g} s"
+    command = [sys.executable, "-m", "platformio", "run", "-d", str(firmware_path())]
+    command += ["-e", environment, "-t", "upload", "--upload-port", port]
+    with _build_folder(environment) as folder:
+        status = _run(
+            command,
+            _settings(folder) | variables,
+            log_path,
+            lambda: _tell_progress(log_path, on_progress),
+        )
+    if status is None:
+        return f"the uploader said nothing for {_SILENCE_S:g} s"
     if status == 0:
         return ""
     return _complaint(board, log_path)
+
+
+@contextlib.contextmanager
+def _build_folder(environment: str) -> Iterator[Path]:
+    """The folder in which an environment is built; held by one process at a time."""
+    folder = cache_path() / "platformio" / environment
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield folder
+
+
+def _settings(folder: Path) -> dict[str, str]:
+    """The variables of this process, without what would change image or port."""
+    foreign = ("PLATFORMIO_BUILD", "PLATFORMIO_SRC", "PLATFORMIO_UPLOAD", "ESPALIER_", "SCONS")
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
+    return inherited | {
+        "PLATFORMIO_WORKSPACE_DIR": str(folder / "workspace"),
+        "PLATFORMIO_BUILD_DIR": str(folder / "build"),
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
+        "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
+        "PLATFORMIO_NO_ANSI": "true",
+    }
+
+
+def _run(
+    command: list[str], variables: Mapping[str, str], log_path: Path, on_wait: Callable[[], None]
+) -> int | None:
+    """Run a program that writes its log; its exit status, None if it fell silent."""
+    with (
+        log_path.open("w", encoding="utf-8") as stream,
+        subprocess.Popen(
+            command,
+            env=dict(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            said, heard_s = 0, time.monotonic()
+            while time.monotonic() < heard_s + _SILENCE_S:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    return process.wait(_WAIT_S)
+                on_wait()
+                if (size := log_path.stat().st_size) != said:
+                    said, heard_s = size, time.monotonic()
+            return None
+        finally:
+            # Its own children, like an uploader that waits for a board, would outlive it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _tell_progress(log_path: Path, on_progress: Callable[[int, int], None] | None) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.artifacts import RunFolder
-from pipeline.build.toolchain import find_toolchain
 from pipeline.build.upload import Image
 from pipeline.device.board import board_names, load_board
 from pipeline.device.ports import Port, check_port, find_again, find_port
@@ -81,7 +80,6 @@ def flash(
             firmware=firmware,
             source=source,
             model_name=plain_name(plan.graph.name),
-            toolchain=find_toolchain(board, target.toolchain),
         )
         reporter.headline("upload")
         logs = _log_folder(folder)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import cli
-from pipeline.build import platformio as build_module
+from pipeline.build import upload as upload_module
 from pipeline.device import board as board_module
 from pipeline.records import Board
 from pipeline.stages import flashed as flashed_module
@@ -32,7 +32,7 @@ def flash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flash:
     """Runs `espalier flash`; what it keeps lies in a folder of the test."""
     cache = tmp_path / "cache"
     cache.mkdir()
-    for module in (build_module, flashed_module):
+    for module in (upload_module, flashed_module):
         monkeypatch.setattr(module, "cache_path", lambda: cache)
     board = nano33()
 

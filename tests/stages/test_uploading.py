@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 import serial
 
-from pipeline.build import platformio as build_module
-from pipeline.build.toolchain import Toolchain
+from pipeline.build import upload as upload_module
 from pipeline.build.upload import Image
 from pipeline.device.ports import Port, find_port
 from pipeline.device.protocol import Timeouts
@@ -78,7 +77,7 @@ def notes() -> Notes:
 def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Image:
     cache = tmp_path / "cache"
     cache.mkdir()
-    monkeypatch.setattr(build_module, "cache_path", lambda: cache)
+    monkeypatch.setattr(upload_module, "cache_path", lambda: cache)
     firmware = Firmware(
         build_id=BUILD_ID,
         board="mps2_an386",
@@ -91,7 +90,6 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Image:
         firmware=firmware,
         source=SourceTree(root=tmp_path, files=(), digest=""),
         model_name="none",
-        toolchain=Toolchain(kind="gcc", name="gcc", version="12"),
     )
 
 
