@@ -30,7 +30,7 @@ _SILENCE_S = 120.0
 _WAIT_S = 0.25
 _SHOWN_LINES = 6
 # As bossac ("50% (33/67 pages)") and esptool ("(50 %)") tell how far they are.
-_PERCENT = re.compile(rb"(\d{1,3}) ?%")
+_PERCENT = re.compile(rb"(?<![.\d])(\d{1,3}) ?%")
 _TAIL_BYTES = 400
 
 # What uploaders say when they and the board did not come together: PlatformIO itself, pyserial,
@@ -212,8 +212,8 @@ def _complaint(board: Board, log_path: Path) -> str:
         if match := _NO_PROGRAM.search(line):
             raise MissingToolError(
                 f"{where}: expected the uploader's programs. Received: no "
-                f"{match[1] or match[3]}. Remove PlatformIO's copy of the board's tools "
-                f"(`pio pkg uninstall`), and flash again. {log}"
+                f"{match[1] or match[3]}. Its package in PlatformIO's own folder "
+                f"(~/.platformio/packages) is damaged: remove it, and flash again. {log}"
             )
     shown = "\n".join(f"  {line}" for line in lines[-_SHOWN_LINES:])
     raise DeviceError(

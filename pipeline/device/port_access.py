@@ -25,7 +25,7 @@ def open_error(port: str, error: Exception) -> DeviceError:
     if number == errno.ENOENT or "No such file" in text:
         advice = "Plug the board in, or name another port (`espalier ports` lists them)."
     elif number in (errno.EACCES, errno.EPERM) or "Permission" in text:
-        advice = _permission_advice(port)
+        advice = permission_advice(port)
     elif number in (errno.EBUSY, errno.EAGAIN) or "lock" in text:
         return busy_error(port, port_holders(port))
     elif number in (errno.ENODEV, errno.ENXIO):
@@ -96,7 +96,8 @@ def _name_of(process: Path) -> str:
         return "a program"
 
 
-def _permission_advice(port: str) -> str:
+def permission_advice(port: str) -> str:
+    """How to get leave to use a port."""
     group = _group_of(port)
     return (
         "Your user may not use this port. Either install the rule for these boards once: 'sudo cp "

@@ -10,6 +10,7 @@ from pathlib import Path
 from pipeline.build.upload import Image, upload
 from pipeline.device.base import Deadline
 from pipeline.device.info import DeviceInfo
+from pipeline.device.port_access import permission_advice
 from pipeline.device.ports import POLL_S, Port, find_again, wait_for
 from pipeline.device.protocol import Client, Timeouts
 from pipeline.device.serial import SerialDevice
@@ -121,10 +122,12 @@ def upload_with_tries(
         seconds = patience.button_s if is_last_resort else patience.reappear_s
         time.sleep(patience.settle_s)
         port = _next_port(port, board, seconds, wait_for_change=is_last_resort)
+    advice = f"{method.button} Then flash again. Try another cable, and a plug without a hub."
+    if "Permission denied" in complaint:
+        advice = permission_advice(port.path)
     raise DeviceError(
         f"{port.path}: board '{board.name}' must take the firmware in {TRIES} tries. Received, the "
-        f"last time: {complaint}. {method.button} Then flash again. Try another cable and a "
-        f"port of the computer itself. PlatformIO's log is {log_path}."
+        f"last time: {complaint.rstrip('.')}. {advice} PlatformIO's log is {log_path}."
     )
 
 

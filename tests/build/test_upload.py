@@ -74,6 +74,7 @@ def test_call(image: Image, cache: Path, platformio: FakePlatformIO, tmp_path: P
         ("no device", "No device found on ttyX"),
         ("no new port", "Couldn't find a board on the selected port"),
         ("gone", r"\[Errno 2\] could not open port /dev/ttyX"),
+        ("no permission", r"\[Errno 13\] could not open port /dev/ttyX"),
         ("sam-ba", "SAM-BA operation failed"),
         ("boot mode", r"^Failed to connect to ESP32: Wrong boot mode detected \(0x13\)!"),
         ("noise", "^No serial data received"),

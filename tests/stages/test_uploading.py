@@ -259,6 +259,16 @@ def test_three_failures_are_the_end(
     assert len(platformio.calls) == 3
 
 
+def test_loader_whose_port_is_not_permitted(
+    plug_in: Make, image: Image, platformio: FakePlatformIO, notes: Notes, tmp_path: Path
+) -> None:
+    """The rule that lets the application in may miss the boot loader, which has another id."""
+    plug_in()
+    platformio.plan(*["no permission"] * 3)
+    with pytest.raises(DeviceError, match=r"Permission denied.* 'sudo cp tools/60-espalier\.rules"):
+        go(image, nano33(), notes, tmp_path)
+
+
 def test_board_that_is_taken_away_between_two_tries(
     plug_in: Make, image: Image, platformio: FakePlatformIO, notes: Notes, tmp_path: Path
 ) -> None:

@@ -36,6 +36,10 @@ LOGS = {
         "SerialException: [Errno 2] could not open port {port}: [Errno 2] No such file or "
         "directory: '{port}'\n*** [upload] Error 1\n"
     ),
+    "no permission": (
+        "SerialException: [Errno 13] could not open port {port}: [Errno 13] Permission denied: "
+        "'{port}'\n*** [upload] Error 1\n"
+    ),
     "sam-ba": "Erase flash\n\nDone in 0.001 seconds\n\nSAM-BA operation failed\n"
     "*** [upload] Error 1\n",
     "boot mode": (
