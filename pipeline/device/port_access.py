@@ -42,13 +42,16 @@ def busy_error(port: str, holders: tuple[str, ...]) -> DeviceError:
         port: its path.
         holders: as `port_holders` gives them.
     """
+    keep_off = f"install {UDEV_RULES} (docs/flash.md)"
     if any(holder.startswith("ModemManager") for holder in holders):
-        advice = (
-            "It tries new ports for some seconds. Wait, or tell it to keep off for good: install "
-            f"{UDEV_RULES} (docs/flash.md)."
-        )
-    else:
+        advice = f"It tries new ports for some seconds. Wait, or keep it off for good: {keep_off}."
+    elif holders:
         advice = "Close its serial monitor."
+    else:
+        advice = (
+            "Close its serial monitor. Where there is none, ModemManager may be trying the port: "
+            f"wait some seconds, or keep it off for good: {keep_off}."
+        )
     held = f"held by {', '.join(holders)}" if holders else "in use, by whom cannot be told"
     return DeviceError(
         f"{port}: cannot open the port. Another program uses the port. Expected it free. "

@@ -62,6 +62,8 @@ def flash(
     port = find_port(board, request.port)
     check_port(port)
     reporter.headline(f"board {board.name} on {port}")
+    if port.usb_id and port.usb_id not in board.usb_ids:
+        reporter.log(f"USB id {port.usb_id} is none of this board's: taken because --port says so")
     deploy_request = Request(
         model=model,
         inputs="",

@@ -30,7 +30,8 @@ class Patience:
     Attributes:
         settle_s: between two tries, and after an upload, for the port to vanish if it will.
         reappear_s: for the port to be there again before the next try.
-        button_s: for a person to press a button.
+        button_s: for a person to press a button, at most, where pressing it shows at the port.
+        grasp_s: the same where it does not show.
         return_s: for the application's port after an upload.
         answer_s: for the application to say who it is, once its port is there.
         client: of each attempt at that.
@@ -39,6 +40,7 @@ class Patience:
     settle_s: float = 1.5
     reappear_s: float = 5.0
     button_s: float = 20.0
+    grasp_s: float = 5.0
     return_s: float = 10.0
     answer_s: float = 15.0
     client: Timeouts = Timeouts(banner_s=1.0, reply_s=3.0, probes_s=(1.0, 2.0))
@@ -54,11 +56,13 @@ class Method:
     Attributes:
         speeds: baud rate of each try; None is the board's own.
         button: what a person can do before the last try.
+        button_shows: whether the port vanishes or changes when the person does it.
         absent: what to try where the board does not come back after an upload.
     """
 
     speeds: tuple[int | None, ...]
     button: str
+    button_shows: bool
     absent: str
 
 
@@ -72,11 +76,13 @@ METHODS = {
     "touch": Method(
         speeds=(None,) * TRIES,
         button="Press the board's reset button twice, quickly: its LED then fades in and out.",
+        button_shows=True,
         absent=_ISSUE_175,
     ),
     "esptool": Method(
         speeds=(None, SLOW_BAUD_RATE, SLOW_BAUD_RATE),
         button="Hold the board's BOOT button down until the upload has begun.",
+        button_shows=False,
         absent="Press reset (EN), or unplug the board and plug it in again.",
     ),
 }
@@ -116,12 +122,16 @@ def upload_with_tries(
         reporter.log(f"try {number} failed: {complaint}")
         if number == TRIES:
             break
-        is_last_resort = number == TRIES - 1
-        if is_last_resort:
-            reporter.headline(method.button)
-        seconds = patience.button_s if is_last_resort else patience.reappear_s
         time.sleep(patience.settle_s)
-        port = _next_port(port, board, seconds, wait_for_change=is_last_resort)
+        if number < TRIES - 1:
+            port = _next_port(port, board, patience.reappear_s)
+            continue
+        reporter.headline(method.button)
+        if method.button_shows:
+            port = _next_port(port, board, patience.button_s, wait_for_change=True)
+        else:
+            time.sleep(patience.grasp_s)
+            port = _next_port(port, board, patience.reappear_s)
     advice = f"{method.button} Then flash again. Try another cable, and a plug without a hub."
     if "Permission denied" in complaint:
         advice = permission_advice(port.path)
@@ -131,7 +141,7 @@ def upload_with_tries(
     )
 
 
-def _next_port(port: Port, board: Board, seconds: float, *, wait_for_change: bool) -> Port:
+def _next_port(port: Port, board: Board, seconds: float, *, wait_for_change: bool = False) -> Port:
     """Where the board is for the next try.
 
     Args:

@@ -38,6 +38,7 @@ PATIENCE = Patience(
     settle_s=0.3,
     reappear_s=5.0,
     button_s=0.5,
+    grasp_s=0.1,
     return_s=20.0,
     answer_s=20.0,
     client=Timeouts(banner_s=0.1, reply_s=1.0, quiet_s=0.02, probes_s=(0.2, 0.4)),
