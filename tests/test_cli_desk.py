@@ -112,6 +112,8 @@ def test_monitor_without_a_board(plugged: PluggedIn, capsys: pytest.CaptureFixtu
 
 FLASH_ERRORS = {
     "no board named": (["m.tflite"], 2, "Missing option '--board'"),
+    "neither": (["--board", "mps2_an386"], 2, "Expected either MODEL or --echo"),
+    "both": (["m", "--echo", "--board", "mps2_an386"], 2, "Expected either MODEL or --echo"),
     "emulated board": (
         ["m.tflite", "--board", "mps2_an386"],
         2,

@@ -38,7 +38,8 @@ def ports(json_path: Path | None) -> None:
 
 
 @verb
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.option("--echo", is_flag=True, help="Instead of MODEL: the firmware that only echoes.")
 @click.option("--board", required=True, help="A folder of boards/, of a board that is plugged in.")
 @PORT
 @ENGINE
@@ -52,7 +53,8 @@ def ports(json_path: Path | None) -> None:
 @KEEP_CHANNELS
 @JSON
 def flash(
-    model: Path,
+    model: Path | None,
+    echo: bool,
     board: str,
     port: str,
     engine: str,
@@ -64,12 +66,15 @@ def flash(
 ) -> None:
     """Build MODEL, write it onto the board that is plugged in, and ask the board whether it runs.
 
-    MODEL is a .tflite, a .keras with --data, or the folder of a run.
+    MODEL is a .tflite, a .keras with --data, or the folder of a run. With --echo the board gets
+    the firmware without a model, which device tests talk to.
     """
     from pipeline import stages
     from pipeline.device.board import load_board
     from pipeline.report.desk_tables import flash_tables
 
+    if echo == (model is not None):
+        raise click.UsageError("Expected either MODEL or --echo.")
     check_writable(json_path)
     target = stages.Target(
         board=load_board(board),

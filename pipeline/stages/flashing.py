@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +14,16 @@ from pipeline.build.upload import Image
 from pipeline.device.board import board_names, load_board
 from pipeline.device.ports import Port, check_port, find_again, find_port
 from pipeline.errors import ConfigError, DeviceError
-from pipeline.records import Board
+from pipeline.paths import cache_path
+from pipeline.records import Board, SourceTree
 from pipeline.report.progress import Reporter
 from pipeline.stages.deployment import Request, quantized_model, work_folder
 from pipeline.stages.firmware import Stages, Target, plain_name
 from pipeline.stages.flashed import Flashed, remember
 from pipeline.stages.uploading import USUAL_PATIENCE, Patience, upload_with_tries, verify
+
+# The engine that needs no model: what device tests talk to.
+ECHO = "echo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,20 +31,34 @@ class FlashRequest:
     """What to flash, and where.
 
     Attributes:
-        model: a .tflite, a .keras with `data`, or the folder of a run.
+        model: a .tflite, a .keras with `data`, or the folder of a run; None is the firmware
+            without a model, whose engine echoes its input.
         data: what calibrates a .keras.
         port: that the user names; "" is to look for the board.
         work: where everything is kept; None is a folder of the cache.
     """
 
-    model: Path
+    model: Path | None
     data: str | None = None
     port: str = ""
     work: Path | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Built:
+    """A firmware that can be uploaded, and the model in it, if any."""
+
+    image: Image
+    tflite: Path | None
+    name: str
+    sha256: str | None
+
+
 def flash(
-    request: FlashRequest, target: Target, reporter: Reporter, patience: Patience = USUAL_PATIENCE
+    request: FlashRequest,
+    target: Target,
+    reporter: Reporter,
+    patience: Patience = USUAL_PATIENCE,
 ) -> Mapping[str, Any]:
     """Build a model for a board, upload it, and ask the board whether it runs.
 
@@ -57,63 +76,87 @@ def flash(
     """
     board = target.board
     _check_can_be_flashed(board)
-    model, name = _model_of(request.model)
+    model, name = (None, ECHO) if request.model is None else _model_of(request.model)
+    if model is None:
+        target = dataclasses.replace(target, engine=ECHO)
     # Before minutes of building: what keeps it from being uploaded in the end.
     port = find_port(board, request.port)
     check_port(port)
     reporter.headline(f"board {board.name} on {port}")
     if port.usb_id and port.usb_id not in board.usb_ids:
         reporter.log(f"USB id {port.usb_id} is none of this board's: taken because --port says so")
-    deploy_request = Request(
-        model=model,
-        inputs="",
-        data=request.data,
-        work=request.work,
-        command=f"espalier flash {request.model.name}",
-    )
-    folder = work_folder(deploy_request, target)
-    stages = Stages(folder, target, reporter, command=deploy_request.command)
+    folder = _folder_for(request, model, target)
+    stages = Stages(folder, target, reporter, command=_command(request))
     with folder.open(wait=True):
-        tflite = quantized_model(deploy_request, stages)
-        plan = stages.plan(tflite, name=name)
-        source = stages.generate(plan)
-        firmware = stages.build(source, plan.graph.name)
-        image = Image(
-            firmware=firmware,
-            source=source,
-            model_name=plain_name(plan.graph.name),
-        )
-        reporter.headline("upload")
+        built = _build(request, model, name, stages)
         logs = _log_folder(folder)
         port = _still_there(port, board)
-        upload_with_tries(image, board, port, logs, reporter, patience)
+        reporter.headline("upload")
+        upload_with_tries(built.image, board, port, logs, reporter, patience)
         reporter.headline("verify")
-        port, info = verify(firmware.build_id, board, port, reporter, patience)
-        flashed = remember(
-            Flashed(
-                tflite=tflite,
-                model_name=plan.graph.name,
-                board=board.name,
-                engine=target.engine,
-                firmware=firmware,
-                port=port.path,
-                when=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-            )
-        )
+        port, info = verify(built.image.firmware.build_id, board, port, reporter, patience)
+        kept = None if built.tflite is None else _remember(built, built.tflite, port)
     return {
         "board": board.name,
         "engine": target.engine,
         "port": port.path,
         "usb_id": port.usb_id,
         "serial_number": port.serial_number,
-        "model": {"name": plan.graph.name, "sha256": plan.graph.sha256},
+        "model": {"name": built.name, "sha256": built.sha256},
         "build_id": info.build_id,
-        "toolchain": firmware.toolchain,
+        "toolchain": built.image.firmware.toolchain,
         "arena_bytes": info.arena_bytes,
-        "tflite": str(flashed.tflite),
+        "tflite": None if kept is None else str(kept.tflite),
         "logs": str(logs),
-        "when": flashed.when,
     }
+
+
+def _build(request: FlashRequest, model: Path | None, name: str, stages: Stages) -> _Built:
+    """Make the firmware: of a model, or without one."""
+    tflite, sha256 = None, None
+    if model is None:
+        empty = stages.folder.root / "no-model"
+        empty.mkdir(exist_ok=True)
+        source = SourceTree(root=empty, files=(), digest="")
+    else:
+        tflite = quantized_model(_deploy_request(request, model), stages)
+        plan = stages.plan(tflite, name=name)
+        source = stages.generate(plan)
+        name, sha256 = plan.graph.name, plan.graph.sha256
+    image = Image(firmware=stages.build(source, name), source=source, model_name=plain_name(name))
+    return _Built(image=image, tflite=tflite, name=name, sha256=sha256)
+
+
+def _remember(built: _Built, tflite: Path, port: Port) -> Flashed:
+    firmware = built.image.firmware
+    return remember(
+        Flashed(
+            tflite=tflite,
+            model_name=built.name,
+            board=firmware.board,
+            engine=firmware.engine,
+            firmware=firmware,
+            port=port.path,
+            when=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        )
+    )
+
+
+def _command(request: FlashRequest) -> str:
+    """What the heads of generated files say made them."""
+    return f"espalier flash {'--echo' if request.model is None else request.model.name}"
+
+
+def _deploy_request(request: FlashRequest, model: Path) -> Request:
+    return Request(
+        model=model, inputs="", data=request.data, work=request.work, command=_command(request)
+    )
+
+
+def _folder_for(request: FlashRequest, model: Path | None, target: Target) -> RunFolder:
+    if model is not None:
+        return work_folder(_deploy_request(request, model), target)
+    return RunFolder(request.work or cache_path() / "deploy" / f"{target.board.name}-{ECHO}")
 
 
 def _check_can_be_flashed(board: Board) -> None:

@@ -12,6 +12,7 @@ import pytest
 from pipeline import cli
 from pipeline.build import upload as upload_module
 from pipeline.device import board as board_module
+from pipeline.errors import DeviceError
 from pipeline.records import Board
 from pipeline.stages import flashed as flashed_module
 from tests.e2e import models
@@ -75,6 +76,22 @@ def test_a_file_becomes_a_board_that_runs_it(
     assert flashed.tflite.read_bytes() == model.read_bytes()
     assert flashed.firmware.build_id == report["build_id"]
     assert (flashed.model_name, flashed.port) == ("my run", again)
+
+
+def test_firmware_without_a_model(
+    flash: Flash, plugged: PluggedIn, platformio: FakePlatformIO, tmp_path: Path
+) -> None:
+    figures = tmp_path / "m.json"
+    with SimulatedBoard(plugged) as board:
+        assert flash("--echo", "--work", str(tmp_path / "work"), "--json", str(figures)) == 0
+        assert board.events == ["touched", "uploaded"]
+    report = json.loads(figures.read_text())
+    assert (report["engine"], report["model"]["name"]) == ("echo", "echo")
+    (call,) = platformio.calls
+    assert "mps2_an386-echo" in call["arguments"]
+    # There is no model that a measurement could look for.
+    with pytest.raises(DeviceError, match="did not flash"):
+        flashed_module.recall(report["build_id"])
 
 
 def test_model_that_does_not_fit_is_not_built(
