@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 from collections import deque
@@ -11,7 +12,7 @@ from pipeline.device.base import Deadline, Device
 from pipeline.device.frames import REPLY_BIT, Damaged, Frame, FrameType, Item, Line, StreamParser
 from pipeline.device.ports import Port, check_port, find_again, wait_for
 from pipeline.device.serial import BAUD_RATE, SerialDevice
-from pipeline.errors import DeviceError, DeviceTimeout
+from pipeline.errors import DeviceError, DeviceTimeout, ProtocolError
 from pipeline.records import Board
 
 # After so much silence what has arrived of a line is shown as it is.
@@ -24,6 +25,7 @@ _BANNER_S = 3.0
 _REPLY_S = 180.0
 _SHOWN_BYTES = 16
 _READY = "m-ready"
+_BOOTED = "m-init-done"
 
 
 class TypedLines:
@@ -93,6 +95,7 @@ class Monitor:
         self._asked = ""
         self._open_replies = 0
         self._has_sent = False
+        self._has_restarted = self._is_repeated = False
         self._lost = ""
 
     def run(self, seconds: float | None = None) -> None:
@@ -102,24 +105,29 @@ class Monitor:
             seconds: None is no limit.
         Raises:
             DeviceTimeout: a command of a script was not answered in time.
+            ProtocolError: the device keeps restarting instead.
             DeviceError: the port cannot be opened at first, or the device went away while a
                 script waited for it.
         """
         end = Deadline(float("inf") if seconds is None else seconds)
         check_port(self._port)
+        device = SerialDevice(self._port.path, self._baud_rate)
+        device.open()
         while True:
-            with SerialDevice(self._port.path, self._baud_rate) as device:
-                self._note(f"{self._port}: connected. Ctrl-C ends.")
-                try:
+            self._note(f"{self._port}: connected. Ctrl-C ends.")
+            try:
+                with contextlib.closing(device):
                     self._talk(device, end)
-                    break
-                except DeviceError as error:
-                    if isinstance(error, DeviceTimeout):
-                        raise
+                break
+            except DeviceError as error:
+                if type(error) is not DeviceError:
+                    raise
             self._forget_what_was_asked()
             self._note(f"{self._port.path}: went away; waiting for it to come back")
-            if not self._wait_for_return(end):
+            returned = self._wait_for_return(end)
+            if returned is None:
                 break
+            device = returned
         if self._lost:
             raise DeviceError(
                 f"{self._port.path}: '{self._lost}' must be answered. Received: the port went "
@@ -161,22 +169,40 @@ class Monitor:
 
     def _take(self, item: Item) -> None:
         self._show(describe(item))
-        if isinstance(item, Line) and item.text == _READY and self._open_replies:
+        if not isinstance(item, Line) or not self._open_replies:
+            return
+        if item.text == _BOOTED:
+            self._has_restarted = True
+        elif item.text == _READY and self._has_restarted:
+            self._ask_again()
+        elif item.text == _READY:
             self._open_replies -= 1
+            self._is_repeated = False
+
+    def _ask_again(self) -> None:
+        """The device restarted instead of answering, as some do when their port is opened."""
+        if self._is_repeated:
+            raise ProtocolError(
+                f"{self._port.path}: '{self._asked}' must be answered. Received: the device "
+                "restarted, twice. The firmware crashes: look at what it says before, and at its "
+                "power supply."
+            )
+        self._has_restarted, self._is_repeated = False, True
+        self._open_replies = 0
+        self._queue.appendleft(self._asked)
 
     def _is_done(self) -> bool:
-        """Whether a script has come to its end; without one, nothing ends by itself."""
-        return (
-            self._typed.has_ended and self._has_sent and not self._queue and not self._open_replies
-        )
+        """Whether a script or a person has come to the end; nothing else ends by itself."""
+        has_ended = self._typed.has_ended and (self._has_sent or self._typed.is_terminal)
+        return has_ended and not self._queue and not self._open_replies
 
     def _forget_what_was_asked(self) -> None:
         if self._open_replies:
             self._lost = self._asked
         self._open_replies = 0
 
-    def _wait_for_return(self, end: Deadline) -> bool:
-        """Wait for the device under whatever name; False if the end came before."""
+    def _wait_for_return(self, end: Deadline) -> SerialDevice | None:
+        """Wait for the device under whatever name, and open it; None if the end came before."""
         refusal = ""
         while not end.expired and not (self._typed.is_terminal and self._typed.has_ended):
             self._queue.extend(self._typed.take())
@@ -184,16 +210,17 @@ class Monitor:
                 found = wait_for(
                     lambda: find_again(self._port, self._board), min(1.0, end.remaining_s)
                 )
+                if found is not None:
+                    device = SerialDevice(found.path, self._baud_rate)
+                    device.open()
+                    self._port = found
+                    return device
             except DeviceError as error:
                 # Another program may have it for a while, like an upload.
                 if str(error) != refusal:
                     refusal = str(error)
                     self._note(refusal)
-                continue
-            if found is not None:
-                self._port = found
-                return True
-        return False
+        return None
 
     def _unanswered(self, seconds: float) -> DeviceTimeout:
         command = self._asked if self._open_replies else self._queue[0]

@@ -178,6 +178,9 @@ def find_again(port: Port, board: Board | None) -> Port | None:
         here = [other for other in ports if other.location == port.location]
         return next((o for o in here if o.path == port.path), here[0] if here else None)
     same = [other for other in ports if other.path == port.path]
+    if not same and os.path.exists(port.path):
+        # No listing has it: a port that the user has named.
+        return port
     ids = () if board is None else board.usb_ids
     alike = [other for other in ports if other.usb_id and other.usb_id in ids]
     # Without a plug to go by, a name that nothing else had is the board; else its kind.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pipeline.build.upload import Image, upload
@@ -193,7 +193,7 @@ def verify(
     """
     reporter.log("waiting for the board to start")
     time.sleep(patience.settle_s)
-    found = wait_for(lambda: find_again(port, board), patience.return_s)
+    found = wait_for(partial(find_again, port, board), patience.return_s)
     if found is None:
         raise DeviceTimeout(
             f"{port.path}: the upload succeeded, and the board's port must be back within "
@@ -217,7 +217,6 @@ def verify(
 def _ask(port: Port, board: Board, patience: Patience) -> tuple[Port, DeviceInfo]:
     """Ask until the application answers: right after an upload a boot loader may still be there."""
     deadline = Deadline(patience.answer_s)
-    look: Callable[[], Port | None] = lambda: find_again(port, board)  # noqa: E731
     while True:
         try:
             with SerialDevice(port.path) as device:
@@ -227,7 +226,7 @@ def _ask(port: Port, board: Board, patience: Patience) -> tuple[Port, DeviceInfo
         except DeviceError as error:
             if deadline.expired:
                 raise _named(error, port) from error
-            again = wait_for(look, deadline.remaining_s)
+            again = wait_for(partial(find_again, port, board), deadline.remaining_s)
             if again is None:
                 raise _named(error, port) from error
             port = again

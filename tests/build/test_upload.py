@@ -139,6 +139,19 @@ def test_uploader_that_hangs_is_ended(
     assert not is_running(child)
 
 
+def test_interrupt_ends_the_uploader(
+    image: Image, cache: Path, platformio: FakePlatformIO, tmp_path: Path
+) -> None:
+    def interrupt(done: int, total: int) -> None:
+        assert (done, total) == (50, 100)
+        raise KeyboardInterrupt
+
+    platformio.plan("hang")
+    with pytest.raises(KeyboardInterrupt):
+        upload(image, nano33(), "/dev/ttyX", tmp_path / "upload.log", on_progress=interrupt)
+    assert not is_running(int((platformio.folder / "child").read_text()))
+
+
 def is_running(process: int) -> bool:
     """Whether a process is there and not only waits to be buried."""
     try:

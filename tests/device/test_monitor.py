@@ -15,8 +15,10 @@ from pipeline.device.frames import Damaged, ErrorCode, Frame, FrameType, Line, e
 from pipeline.device.monitor import Monitor, TypedLines, describe
 from pipeline.device.ports import find_port
 from pipeline.device.serial import SerialDevice
-from pipeline.errors import DeviceError, DeviceTimeout
+from pipeline.errors import DeviceError, DeviceTimeout, ProtocolError
 from tests.simulated_board import PluggedIn, SimulatedBoard, nano33
+
+BOOT_MESSAGE = b"m-init-done\r\nm-ready\r\n"
 
 pty = pytest.importorskip("pty", reason="pseudo-terminals are a feature of POSIX")
 
@@ -130,6 +132,45 @@ def test_person_types_and_is_answered(board: SimulatedBoard) -> None:
     terminal.end_input()
     thread.join(20.0)
     assert not thread.is_alive()
+
+
+def test_terminal_that_is_closed_at_once(board: SimulatedBoard) -> None:
+    terminal = Terminal(is_terminal=True)
+    terminal.end_input()
+    terminal.monitor.run()
+    assert terminal.shown == []
+
+
+def test_command_is_repeated_for_a_device_that_restarted(board: SimulatedBoard) -> None:
+    """As ESP32 boards do when their port is opened."""
+    board.hold()
+    terminal = Terminal()
+    terminal.type("name\n")
+    terminal.end_input()
+    thread = terminal.start()
+    await_true(lambda: board.held == b"name%")
+    board.say(BOOT_MESSAGE)
+    await_true(lambda: board.held == b"name%name%")
+    board.go_on()
+    thread.join(20.0)
+    assert terminal.shown[:4] == ["m-init-done", "m-ready", "m-name-dut-[espalier]", "m-ready"]
+
+
+def test_device_that_keeps_restarting_is_an_error(board: SimulatedBoard) -> None:
+    board.hold()
+    terminal = Terminal()
+    terminal.type("name\n")
+    terminal.end_input()
+    for count in (1, 2):
+        threading.Thread(target=say_when_asked, args=(board, count)).start()
+    with pytest.raises(ProtocolError, match="'name' must be answered.* restarted, twice") as caught:
+        terminal.monitor.run()
+    assert caught.value.exit_status == 5
+
+
+def say_when_asked(board: SimulatedBoard, count: int) -> None:
+    await_true(lambda: board.held == count * b"name%")
+    board.say(BOOT_MESSAGE)
 
 
 def test_terminal_that_is_closed_ends_the_wait_for_a_board(board: SimulatedBoard) -> None:

@@ -237,6 +237,14 @@ def test_without_a_plug_the_name_or_the_kind_has_to_do(plugged: PluggedIn) -> No
     assert find_again(url, None) == url
 
 
+def test_port_that_no_listing_has(plugged: PluggedIn, tmp_path: Path) -> None:
+    port = named_port(str(tmp_path / "ttyV0"))
+    assert find_again(port, nano33()) is None
+    Path(port.path).touch()
+    plugged.add(NANO)
+    assert find_again(port, nano33()) == port
+
+
 def test_waiting_for_a_port(board: SimulatedBoard) -> None:
     port = find_port(nano33())
     assert wait_for(lambda: port, 0) == port

@@ -78,6 +78,7 @@ def main() -> int:
         # As an uploader that waits for its board.
         child = subprocess.Popen(["sleep", "3600"])
         (folder / "child").write_text(str(child.pid))
+        say("[===============               ] 50% (10/20 pages)")
         child.wait()
     if outcome == "ok":
         return upload(folder, port)
