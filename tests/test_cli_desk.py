@@ -14,8 +14,9 @@ import pytest
 from pipeline import cli
 from pipeline.device import board as board_module
 from pipeline.records import Board
+from tests.desk import nano33, plugged
 from tests.shared import REPOSITORY
-from tests.simulated_board import PluggedIn, SimulatedBoard, nano33, plugged
+from tests.simulated_board import PluggedIn, SimulatedBoard
 
 __all__ = ["plugged"]
 

@@ -19,7 +19,7 @@ from pipeline.build.upload import Image, upload
 from pipeline.errors import BuildError, DeviceError, MissingToolError, PipelineError
 from pipeline.paths import firmware_path
 from pipeline.records import Firmware, SourceTree
-from tests.simulated_board import FakePlatformIO, esp32, nano33
+from tests.desk import FakePlatformIO, esp32, nano33
 
 BUILD_ID = "0123456789abcdef"
 Upload = Callable[..., str]

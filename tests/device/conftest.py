@@ -14,7 +14,7 @@ from pipeline.device.protocol import Client, Timeouts
 from pipeline.device.select import make_device
 from pipeline.records import Firmware, SourceTree
 from tests.conftest import DEVICES
-from tests.simulated_board import plugged
+from tests.desk import plugged
 
 __all__ = ["plugged"]
 

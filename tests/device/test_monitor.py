@@ -16,7 +16,8 @@ from pipeline.device.monitor import Monitor, TypedLines, describe
 from pipeline.device.ports import find_port
 from pipeline.device.serial import SerialDevice
 from pipeline.errors import DeviceError, DeviceTimeout, ProtocolError
-from tests.simulated_board import PluggedIn, SimulatedBoard, nano33
+from tests.desk import nano33
+from tests.simulated_board import PluggedIn, SimulatedBoard
 
 BOOT_MESSAGE = b"m-init-done\r\nm-ready\r\n"
 

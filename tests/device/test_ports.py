@@ -32,14 +32,8 @@ from pipeline.device.ports import (
 )
 from pipeline.device.serial import SerialDevice
 from pipeline.errors import ConfigError, DeviceError
-from tests.simulated_board import (
-    NANO_APPLICATION,
-    NANO_LOADER,
-    PluggedIn,
-    SimulatedBoard,
-    esp32,
-    nano33,
-)
+from tests.desk import esp32, nano33
+from tests.simulated_board import NANO_APPLICATION, NANO_LOADER, PluggedIn, SimulatedBoard
 
 NANO = Port(path="/dev/ttyACM0", usb_id=NANO_APPLICATION, location="1-4", serial_number="A1")
 OTHER_NANO = Port(path="/dev/ttyACM1", usb_id=NANO_LOADER, location="1-5", serial_number="B2")

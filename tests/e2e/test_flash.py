@@ -15,13 +15,9 @@ from pipeline.device import board as board_module
 from pipeline.errors import DeviceError
 from pipeline.records import Board
 from pipeline.stages import flashed as flashed_module
+from tests.desk import FakePlatformIO, nano33
 from tests.e2e import models
-from tests.simulated_board import (
-    FakePlatformIO,
-    PluggedIn,
-    SimulatedBoard,
-    nano33,
-)
+from tests.simulated_board import PluggedIn, SimulatedBoard
 
 pytestmark = pytest.mark.slow
 

@@ -1,5 +1,5 @@
 """A simulated computer with simulated boards."""
 
-from tests.simulated_board import platformio, plugged
+from tests.desk import platformio, plugged
 
 __all__ = ["platformio", "plugged"]

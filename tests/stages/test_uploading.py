@@ -20,16 +20,8 @@ from pipeline.errors import DeviceError, DeviceTimeout, ProtocolError
 from pipeline.records import Board, Firmware, SourceTree
 from pipeline.report.progress import Reporter
 from pipeline.stages.uploading import Patience, upload_with_tries, verify
-from tests.simulated_board import (
-    BRIDGE,
-    NANO_LOADER,
-    Behaviour,
-    FakePlatformIO,
-    PluggedIn,
-    SimulatedBoard,
-    esp32,
-    nano33,
-)
+from tests.desk import FakePlatformIO, esp32, nano33
+from tests.simulated_board import BRIDGE, NANO_LOADER, Behaviour, PluggedIn, SimulatedBoard
 
 pytestmark = pytest.mark.slow
 
