@@ -22,6 +22,11 @@ RUN_OPTIONS = $(if $(DATA),--data $(call quote,$(DATA))) $(if $(INIT),--init $(c
 	$(if $(EMULATOR),--set deploy.emulator=$(call quote,$(EMULATOR))) \
 	$(if $(RUN_NAME),--set run.name=$(call quote,$(RUN_NAME)))
 
+# make flash
+PORT ?=
+MODEL ?= runs/$(or $(RUN_NAME),$(if $(DATA),pictures,person))
+FLASH_OPTIONS = $(if $(BOARD),--board $(call quote,$(BOARD))) $(if $(PORT),--port $(call quote,$(PORT)))
+
 # make test
 PYTEST_ARGS ?=
 # make bench
@@ -36,7 +41,7 @@ FUZZ_MODEL ?=
 C_SOURCES = find firmware boards -name .pio -prune -o -type f \( -name '*.c' -o -name '*.cc' -o -name '*.h' \) -print0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast test-renode check format bench fuzz pin clean
+.PHONY: help setup run flash test test-fast test-renode check format bench fuzz pin clean
 .NOTPARALLEL:
 
 help:  ## list the targets
@@ -52,6 +57,9 @@ $(STAMP): pyproject.toml constraints.txt tools/setup.sh
 
 run: $(STAMP)  ## train, prune, quantize, build, measure (DATA=<class folders> INIT=<.keras> BOARD= EMULATOR= RUN_NAME=)
 	@$(BIN)/espalier run $(call quote,$(CONFIG)) $(RUN_OPTIONS)
+
+flash: $(STAMP)  ## build for a board that is plugged in and write it there (BOARD=nano33 PORT= MODEL=<.tflite or run>)
+	@$(BIN)/espalier flash $(call quote,$(MODEL)) $(FLASH_OPTIONS)
 
 test: $(STAMP)  ## every test that needs no board, on each emulator and compiler found
 	$(BIN)/python -m pytest -m "not hardware" $(PYTEST_ARGS)

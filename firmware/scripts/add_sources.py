@@ -11,6 +11,7 @@ Environment variables (the pipeline sets all of them; a bare `pio run` works wit
     ESPALIER_SOURCES      folder of the generated sources, for engines that have any
     ESPALIER_BUILD_ID     16 hex digits
     ESPALIER_MODEL_NAME   for the `profile` command
+    ESPALIER_UPLOAD_SPEED   baud rate of an upload, instead of the board's own
 """
 
 import os
@@ -18,6 +19,10 @@ import sys
 from pathlib import Path
 
 Import("env")  # noqa: F821
+
+# As an option of platformio.ini it would make stale all that was built for another speed.
+if os.environ.get("ESPALIER_UPLOAD_SPEED"):
+    env.Replace(UPLOAD_SPEED=os.environ["ESPALIER_UPLOAD_SPEED"])  # noqa: F821
 
 FIRMWARE = Path(env["PROJECT_DIR"])  # noqa: F821
 BOARDS = FIRMWARE.parent / "boards"

@@ -84,8 +84,8 @@ def process_environment(folder: Path, variables: Mapping[str, str]) -> dict[str,
         "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
         "PLATFORMIO_NO_ANSI": "true",
     }
-    # Where packages go, and through which proxy, is the user's to say; flags are not.
-    foreign = ("PLATFORMIO_BUILD", "PLATFORMIO_SRC", "ESPALIER_", "SCONS")
+    # Where packages go, and through which proxy, is the user's to say; flags and ports are not.
+    foreign = ("PLATFORMIO_BUILD", "PLATFORMIO_SRC", "PLATFORMIO_UPLOAD", "ESPALIER_", "SCONS")
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
     return inherited | settings | dict(variables)
 

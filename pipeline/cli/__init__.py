@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 from pipeline import __version__
-from pipeline.cli import models, pruning, runs, studies
+from pipeline.cli import desk, models, pruning, runs, studies
 from pipeline.cli.options import Session, Verbs, common
 from pipeline.errors import PipelineError
 
@@ -33,6 +33,9 @@ VERBS = (
     models.generate,
     models.slim,
     models.boards,
+    desk.ports,
+    desk.flash,
+    desk.monitor,
     pruning.prune,
     studies.study,
 )

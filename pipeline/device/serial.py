@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 from typing import Any
 
 from pipeline.device.base import Deadline, Device
+from pipeline.device.port_access import open_error
 from pipeline.errors import DeviceError
 
 BAUD_RATE = 115200
@@ -39,7 +39,7 @@ class SerialDevice(Device):
                 **({} if "://" in self._port else {"exclusive": True}),
             )
         except (serial.SerialException, OSError, ValueError) as error:
-            raise _open_error(self._port, error) from error
+            raise open_error(self._port, error) from error
 
     def close(self) -> None:
         """Close the port."""
@@ -91,20 +91,3 @@ class SerialDevice(Device):
         return DeviceError(
             f"{self._port}: the device has gone away: {error}. Check its cable and power."
         )
-
-
-def _open_error(port: str, error: Exception) -> DeviceError:
-    number = getattr(error, "errno", None)
-    text = str(error)
-    if number == errno.ENOENT or "No such file" in text:
-        advice = "Plug the board in, or name another port."
-    elif number in (errno.EACCES, errno.EPERM) or "Permission" in text:
-        advice = (
-            "Your user may not use serial ports: 'sudo usermod -aG dialout $USER', then log in "
-            "again; or another program holds the port."
-        )
-    elif number in (errno.EBUSY, errno.EAGAIN) or "lock" in text:
-        advice = "Another program uses the port: close its serial monitor."
-    else:
-        advice = "Check the port's name and the cable."
-    return DeviceError(f"{port}: cannot open the port. Received: {text}. {advice}")

@@ -45,7 +45,7 @@ def print_tables(*parts: RenderableType) -> None:
 
 def deployment_tables(report: Mapping[str, Any], *, with_layers: bool = True) -> Group:
     """The figures of one deployment, and its layers."""
-    facts = _facts(f"{report['model']['name']} on {report['board']}")
+    facts = facts_table(f"{report['model']['name']} on {report['board']}")
     model = report["model"]
     facts.add_row("model", f"{model['macs']:,} MACs, .tflite of {model['tflite_bytes']:,} bytes")
     facts.add_row("firmware", f"{report['engine']}, {report['toolchain']}, {report['build_id']}")
@@ -110,7 +110,7 @@ def run_tables(report: Mapping[str, Any]) -> Group:
 def plan_tables(report: Mapping[str, Any]) -> Group:
     """The memory plan of a model: sizes, layers, and where each buffer lies."""
     model = report["model"]
-    facts = _facts(model["name"])
+    facts = facts_table(model["name"])
     for direction in ("inputs", "outputs"):
         for tensor in report[direction]:
             shape = " x ".join(str(size) for size in tensor["shape"])
@@ -161,7 +161,7 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
 
 def slim_tables(report: Mapping[str, Any]) -> Group:
     """A slimmed .tflite: what went, and the size before and after."""
-    facts = _facts(report["model"])
+    facts = facts_table(report["model"])
     size = report["tflite_bytes"]
     facts.add_row(
         "size of the .tflite", f"{_bytes(report['tflite_bytes_before'])} -> {_bytes(size)}"
@@ -266,7 +266,7 @@ def _before_and_after(title: str, report: Mapping[str, Any]) -> Table:
 
 def deployed_table(deployed: Mapping[str, Any]) -> Table:
     """Whether a pruned model fits a board, and what it takes of it."""
-    table = _facts(f"On {deployed['board']}")
+    table = facts_table(f"On {deployed['board']}")
     fits = {True: "yes", False: "no", None: "unknown"}[deployed["fits"]]
     reason = deployed["reason"]
     table.add_row("fits", Text(f"{fits}: {reason}" if reason else fits, style=_FITS[fits]))
@@ -299,7 +299,8 @@ def ticks_name(report: Mapping[str, Any]) -> str:
     return "host_ticks" if report["clock"] == "host" else str(report["clock"])
 
 
-def _facts(title: str) -> Table:
+def facts_table(title: str) -> Table:
+    """A table of names and values, without lines."""
     table = Table(box=None, show_header=False, title=title, title_justify="left")
     table.title_style = "bold"
     table.add_column(style="dim")

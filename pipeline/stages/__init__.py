@@ -7,6 +7,7 @@ inputs, settings, sources or tools have changed, and says so when they have not.
 from pipeline.stages.deployment import Deployment, Request, deploy, write_outputs
 from pipeline.stages.firmware import Target
 from pipeline.stages.fitting import check_fits
+from pipeline.stages.flashing import FlashRequest, flash
 from pipeline.stages.planning import export_sources, layer_macs, plan_model
 from pipeline.stages.prune_methods import Limits, PruneSettings
 from pipeline.stages.pruning import Pruned, prune_file
@@ -15,6 +16,7 @@ from pipeline.stages.slimming import slim_file
 
 __all__ = [
     "Deployment",
+    "FlashRequest",
     "Limits",
     "PruneSettings",
     "Pruned",
@@ -23,6 +25,7 @@ __all__ = [
     "check_fits",
     "deploy",
     "export_sources",
+    "flash",
     "layer_macs",
     "plan_model",
     "prune_file",

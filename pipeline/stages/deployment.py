@@ -77,11 +77,11 @@ def deploy(request: Request, target: Target, reporter: Reporter) -> Deployment:
 
     kind = resolve_emulator(target.emulator, target.board)
     target = dataclasses.replace(target, emulator=kind)
-    folder = RunFolder(request.work) if request.work else _cached_work(request, target)
+    folder = work_folder(request, target)
     stages = Stages(folder, target, reporter, command=request.command)
     # Others may measure the same firmware at the same time, but not make it.
     with folder.open(wait=True):
-        tflite = _quantized(request, stages)
+        tflite = quantized_model(request, stages)
         plan = stages.plan(tflite)
         inputs = read_inputs(request.inputs, plan, reporter)
         firmware = stages.build(stages.generate(plan), plan.graph.name)
@@ -93,8 +93,10 @@ def deploy(request: Request, target: Target, reporter: Reporter) -> Deployment:
     )
 
 
-def _cached_work(request: Request, target: Target) -> RunFolder:
-    """A folder below the cache for this model on this target."""
+def work_folder(request: Request, target: Target) -> RunFolder:
+    """The folder of a request, or one below the cache for this model on this target."""
+    if request.work:
+        return RunFolder(request.work)
     if not request.model.is_file():
         received = "a folder" if request.model.is_dir() else "nothing of that name"
         raise ConfigError(f"{request.model}: expected a model file. Received: {received}.")
@@ -125,7 +127,7 @@ def write_outputs(path: Path, deployment: Deployment) -> None:
         raise ConfigError(f"--outputs {path}: cannot be written: {error}.") from error
 
 
-def _quantized(request: Request, stages: Stages) -> Path:
+def quantized_model(request: Request, stages: Stages) -> Path:
     """The .tflite of a request: the file itself, or what a .keras becomes with `data`.
 
     Raises:

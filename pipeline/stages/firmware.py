@@ -170,13 +170,12 @@ class Stages:
 
         board, engine = self.target.board, self.target.engine
         compiler = find_toolchain(board, self.target.toolchain, engine)
-        # Names travel in a C string and on a line of ASCII.
-        plain_name = re.sub(r"[^A-Za-z0-9_.-]", "_", model_name)
+        name_on_line = plain_name(model_name)
         config = {
             "board": board.name,
             "engine": engine,
             "toolchain": str(compiler),
-            "model_name": plain_name,
+            "model_name": name_on_line,
         }
         key = stage_key("build", inputs={"source": source.digest}, config=config)
         name = f"build/{board.name}-{engine}"
@@ -189,7 +188,7 @@ class Stages:
                 engine,
                 source,
                 work,
-                model_name=plain_name,
+                model_name=name_on_line,
                 toolchain=compiler.kind,
                 log=self.reporter.log,
             )
@@ -197,6 +196,11 @@ class Stages:
                 shutil.copy2(work / file, out / file)
 
         return read_firmware(self.make(name, key, write, title="build"), board.name, engine)
+
+
+def plain_name(model_name: str) -> str:
+    """A model's name as firmware has it: it travels in a C string and on a line of ASCII."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", model_name)
 
 
 def read_sources(folder: Path) -> SourceTree:

@@ -12,7 +12,10 @@ from pipeline.device.board import load_board
 from pipeline.plan.deploy import make_plan
 from pipeline.plan.graph import read_graph
 from pipeline.records import Board, KernelTarget, SourceTree
+from tests.desk import platformio, plugged
 from tests.one_op import fully_connected, single
+
+__all__ = ["platformio", "plugged"]
 
 
 @pytest.fixture(scope="session")

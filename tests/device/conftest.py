@@ -14,6 +14,9 @@ from pipeline.device.protocol import Client, Timeouts
 from pipeline.device.select import make_device
 from pipeline.records import Firmware, SourceTree
 from tests.conftest import DEVICES
+from tests.desk import plugged
+
+__all__ = ["plugged"]
 
 ECHO_BYTES = 16
 FAILING = bytes([0x7E]) * ECHO_BYTES

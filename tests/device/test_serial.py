@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.device.base import Deadline
+from pipeline.device.port_access import open_error
 from pipeline.device.protocol import Client
-from pipeline.device.serial import SerialDevice, _open_error
+from pipeline.device.serial import SerialDevice
 from pipeline.errors import DeviceError
 from tests.device.conftest import ECHO_BYTES, echo, fake_echo
 
@@ -79,13 +80,13 @@ def test_port_in_use_is_named(terminal: tuple[int, str]) -> None:
     ("number", "advice"),
     [
         (errno.EACCES, "usermod -aG dialout"),
-        (errno.EBUSY, "close its serial monitor"),
+        (errno.EBUSY, "Close its serial monitor"),
         (errno.EIO, "Check the port's name and the cable"),
     ],
 )
 def test_errors_of_opening_say_what_to_do(number: int, advice: str) -> None:
     error = OSError(number, os.strerror(number))
-    assert advice in str(_open_error("/dev/ttyACM0", error))
+    assert advice in str(open_error("/dev/ttyACM0", error))
 
 
 def test_nobody_at_the_other_end_of_a_socket() -> None:
