@@ -162,9 +162,9 @@ void port_write(const uint8_t *data, size_t size) {
 }
 
 const char *port_reset_reason(void) {
+  if (has_crashed || (reset_reasons & kResetLockup)) return "crash";
   if (reset_reasons & kResetWatchdog) return "watchdog";
-  if (reset_reasons & kResetLockup) return "crash";
-  if (reset_reasons & kResetSoftware) return has_crashed ? "crash" : "software";
+  if (reset_reasons & kResetSoftware) return "software";
   if (reset_reasons & kResetPin) return "pin";
   return reset_reasons == 0 ? "power-on" : "unknown";
 }

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import IO
 
 from pipeline.errors import DeviceError
 
@@ -49,26 +50,28 @@ class DeviceProcess:
     ) -> None:
         self._owns_group = has_children and hasattr(os, "killpg")
         self.name = os.path.basename(command[0])
-        # Removed in end(), as it lives as long as the process. A file that is opened anew for each
-        # look shares no position with the program that writes it.
-        self._folder = tempfile.TemporaryDirectory(prefix="espalier-")
-        self._stderr_path = Path(self._folder.name) / "stderr"
-        stdout = subprocess.PIPE if stdout_piped else subprocess.DEVNULL
+        stdout: int | IO[bytes] = subprocess.PIPE if stdout_piped else subprocess.DEVNULL
+        # Open twice, because the program would write wherever this process looks. The name goes at
+        # once, where an open file may lose it, so that nothing is left behind whatever happens.
+        with tempfile.TemporaryDirectory(prefix="espalier-", ignore_cleanup_errors=True) as folder:
+            stderr = (Path(folder) / "stderr").open("wb")
+            self._stderr = (Path(folder) / "stderr").open("rb")
         try:
-            with self._stderr_path.open("wb") as stderr:
-                self.popen = subprocess.Popen(
-                    [*_launcher(), *command],
-                    stdin=subprocess.PIPE,
-                    stdout=stderr if stdout_kept else stdout,
-                    stderr=stderr,
-                    bufsize=0,
-                    start_new_session=self._owns_group,
-                )
+            self.popen = subprocess.Popen(
+                [*_launcher(), *command],
+                stdin=subprocess.PIPE,
+                stdout=stderr if stdout_kept else stdout,
+                stderr=stderr,
+                bufsize=0,
+                start_new_session=self._owns_group,
+            )
         except OSError as error:
-            self._folder.cleanup()
+            self._stderr.close()
             raise DeviceError(
                 f"{self.name}: cannot be started: {error}. Command: {' '.join(command)}"
             ) from error
+        finally:
+            stderr.close()
 
     @property
     def is_running(self) -> bool:
@@ -85,10 +88,9 @@ class DeviceProcess:
 
     def stderr_text(self) -> str:
         """The end of what the program wrote to stderr."""
-        with self._stderr_path.open("rb") as stderr:
-            size = stderr.seek(0, os.SEEK_END)
-            stderr.seek(max(0, size - _STDERR_SHOWN_BYTES))
-            return stderr.read().decode("utf-8", errors="replace").strip()
+        size = self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, size - _STDERR_SHOWN_BYTES))
+        return self._stderr.read().decode("utf-8", errors="replace").strip()
 
     def death(self) -> DeviceError:
         """The error that says how the program ended."""
@@ -122,7 +124,7 @@ class DeviceProcess:
         self.popen.wait()
         if self._owns_group:
             self._signal(signal.SIGKILL)
-        self._folder.cleanup()
+        self._stderr.close()
 
     def _signal(self, number: signal.Signals) -> None:
         """Send a signal to the program, and to those that it has started where it may have any."""

@@ -109,7 +109,7 @@ class UnicornDevice(Device):
             if self._reset_requested:
                 # What it had said, and what it has not yet taken, goes on across its restart.
                 self._start("software")
-            elif deadline.expired:
+            if deadline.expired:
                 break
         data = bytes(self._line.sent)
         self._line.sent.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import subprocess
 import time
@@ -14,6 +15,7 @@ import pytest
 from pipeline.build.platformio import build_firmware
 from pipeline.device.base import Deadline, Device
 from pipeline.device.board import load_board
+from pipeline.device.elf import symbol_at
 from pipeline.device.qemu import QemuDevice
 from pipeline.device.unicorn import UnicornDevice
 from pipeline.paths import boards_path, firmware_path
@@ -24,6 +26,7 @@ PROGRAMS = Path(__file__).parent / "programs"
 FLAGS = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
 FLAGS += ("-Os", "-ffreestanding", "-fno-exceptions", "-fno-rtti", "-fno-optimize-sibling-calls")
 INPUT = bytes(range(ECHO_BYTES))
+FAULT = re.compile(rb"e-\[hard fault at (0x\w+) lr (0x\w+) status 0x\w+( address 0x\w+)?\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,11 +180,28 @@ def test_full_stack_is_reported_and_restarts(program: Device) -> None:
 def test_reset_reason(program: Device, place: Place) -> None:
     read_until(program, b"power-on")
     program.write(b"f")
-    assert b"address 0xdeadbee0]\r\n" in read_until(program, b"crash")
+    read_until(program, b"crash")
     program.write(b"r")
     read_until(program, place.software_reset)
     program.reset()
     read_until(program, place.pin_reset)
+
+
+@pytest.mark.parametrize("program", ["say_reset_reason.cc"], indirect=True)
+def test_places_of_faults_are_right_however_little_is_on_the_stack(
+    program: Device, tmp_path: Path
+) -> None:
+    read_until(program, b"power-on")
+    program.write(b"f")
+    store = FAULT.search(read_until(program, b"crash"))
+    program.write(b"j")
+    jump = FAULT.search(read_until(program, b"crash"))
+    assert store is not None
+    assert jump is not None
+    assert (int(jump[1], 16), store[3], jump[3]) == (0xDEADBEE0, b" address 0xdeadbee0", None)
+    inside = [int(place, 16) & ~1 for place in (store[1], store[2], jump[2])]
+    names = [symbol_at(tmp_path / "program.elf", address) for address in inside]
+    assert all("firmware_main" in str(name) for name in names)
 
 
 def test_inference(device: Device, place: Place) -> None:

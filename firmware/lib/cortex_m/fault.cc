@@ -43,13 +43,17 @@ bool cortex_m::take_crash() {
   return has_crashed;
 }
 
-// The stack may be what has gone wrong: hand over what the core saved, and start a fresh one.
+// Hands over what the core saved. The stack may be what has gone wrong: where little of it is left,
+// the report begins a fresh one at the top, far from what was saved.
 __attribute__((naked)) void port_fault(void) {
   __asm__ volatile(
       "mrs r0, msp\n"
+      "ldr r1, =__stack_limit + 1024\n"
+      "cmp r0, r1\n"
+      "bhs 1f\n"
       "ldr r1, =__stack_top\n"
       "mov sp, r1\n"
-      "bl port_report_fault\n");
+      "1: bl port_report_fault\n");
 }
 
 // `frame`: r0-r3, r12, lr, pc, xpsr of the code that faulted, if they could be saved.
