@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.build import registry
 from pipeline.build import upload as upload_module
 from pipeline.build.platformio import _write_core_folder as write_core_folder
 from pipeline.build.upload import Image, upload
@@ -42,7 +43,7 @@ def image(no_model: SourceTree, tmp_path: Path) -> Image:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     folder.mkdir()
-    monkeypatch.setattr(upload_module, "cache_path", lambda: folder)
+    monkeypatch.setattr(registry, "cache_path", lambda: folder)
     return folder
 
 

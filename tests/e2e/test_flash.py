@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import cli
-from pipeline.build import upload as upload_module
+from pipeline.build import registry
 from pipeline.device import board as board_module
 from pipeline.errors import DeviceError
 from pipeline.records import Board
@@ -29,7 +29,7 @@ def flash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flash:
     """Runs `espalier flash`; what it keeps lies in a folder of the test."""
     cache = tmp_path / "cache"
     cache.mkdir()
-    for module in (upload_module, flashed_module):
+    for module in (registry, flashed_module):
         monkeypatch.setattr(module, "cache_path", lambda: cache)
     board = nano33()
 
@@ -105,7 +105,7 @@ def test_model_that_does_not_fit_is_not_built(
     with SimulatedBoard(plugged) as board:
         assert flash(str(model), "--work", str(tmp_path / "work")) == 7
         assert board.events == []
-    assert "the tensor arena must fit into the 100 bytes" in capsys.readouterr().err
+    assert "has 100 B of RAM, of which the firmware takes at least" in capsys.readouterr().err
     assert platformio.calls == []
 
 

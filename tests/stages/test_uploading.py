@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import serial
 
-from pipeline.build import upload as upload_module
+from pipeline.build import registry
 from pipeline.build.upload import Image
 from pipeline.device.ports import Port, find_port
 from pipeline.device.protocol import Timeouts
@@ -70,7 +70,7 @@ def notes() -> Notes:
 def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Image:
     cache = tmp_path / "cache"
     cache.mkdir()
-    monkeypatch.setattr(upload_module, "cache_path", lambda: cache)
+    monkeypatch.setattr(registry, "cache_path", lambda: cache)
     firmware = Firmware(
         build_id=BUILD_ID,
         board="mps2_an386",
