@@ -136,6 +136,19 @@ class HostCompiler:
         )
         return [SanitizedModel(plan, program, number) for number, plan in enumerate(plans)]
 
+    def program(self, out: Path, sources: Sequence[Path], includes: Sequence[Path] = ()) -> Path:
+        """A program of one's own, sanitized where the compiler can.
+
+        Args:
+            out: the program.
+            sources: all of it.
+            includes: folders of headers.
+        """
+        flags = _SANITIZE if self.can_sanitize() else self._plain
+        paths = [f"-I{folder}" for folder in includes]
+        self._cc(*flags, *paths, *map(str, sources), "-o", str(out))
+        return out
+
     def _generate(self, plan: DeployPlan, command: str) -> Path:
         folder = self._folder / f"model_{next(self._numbers)}"
         generate(plan, folder, command=command)
