@@ -5,6 +5,7 @@ inputs, settings, sources or tools have changed, and says so when they have not.
 """
 
 from pipeline.stages.deployment import Deployment, Request, deploy, write_outputs
+from pipeline.stages.exporting import ExportRequest, export_library
 from pipeline.stages.firmware import Target
 from pipeline.stages.planning import check_fits, export_sources, layer_macs, plan_model
 from pipeline.stages.prune_methods import Limits, PruneSettings
@@ -14,6 +15,7 @@ from pipeline.stages.slimming import slim_file
 
 __all__ = [
     "Deployment",
+    "ExportRequest",
     "Limits",
     "PruneSettings",
     "Pruned",
@@ -21,6 +23,7 @@ __all__ = [
     "Target",
     "check_fits",
     "deploy",
+    "export_library",
     "export_sources",
     "layer_macs",
     "plan_model",

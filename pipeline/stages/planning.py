@@ -12,13 +12,18 @@ from pipeline.records import Board, CameraFormat, DeployPlan, KernelTarget
 
 
 def plan_model(
-    tflite: Path, board: Board | None = None, *, keep_constant_channels: bool = False
+    tflite: Path,
+    board: Board | None = None,
+    *,
+    target: KernelTarget | None = None,
+    keep_constant_channels: bool = False,
 ) -> DeployPlan:
     """Read and plan a .tflite.
 
     Args:
         tflite: the model.
         board: on whose core it is to run; None is any core.
+        target: whose kernels run it; None is the board's.
         keep_constant_channels: leave channels in that are the same whatever the input.
     Raises:
         UnsupportedModelError: it is no usable model.
@@ -28,7 +33,7 @@ def plan_model(
     from pipeline.plan.deploy import make_plan
     from pipeline.plan.graph import read_graph
 
-    kernels = _kernels_of(board)
+    kernels = target or _kernels_of(board)
     if not tflite.is_file():
         received = "a folder" if tflite.is_dir() else "nothing of that name"
         raise ConfigError(f"{tflite}: expected a .tflite file. Received: {received}.")
