@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline import __version__
 from pipeline.codegen.render import environment
 from pipeline.codegen.symbols import (
     called_sources,
@@ -41,6 +40,8 @@ _ESP_SIZES = {
     (320, 240): "FRAMESIZE_QVGA",
     (640, 480): "FRAMESIZE_VGA",
 }
+# Beside a model and the driver's own buffers, in the memory of an ESP32's core.
+_LARGEST_IN_DRAM = 64 * 1024
 _ESP_FORMATS = {PixelFormat.RGB565: "PIXFORMAT_RGB565", PixelFormat.GREY: "PIXFORMAT_GRAYSCALE"}
 
 
@@ -59,8 +60,7 @@ class ExportView:
     Attributes:
         kind: one of KINDS.
         name: of the library, and in front of its symbols.
-        upper: the same in capitals.
-        title: the name as libraries are called.
+        upper: the name in capitals, as constants begin.
         version, command: of the pipeline, and what the user ran.
         model, sha256: name and digest of the .tflite.
         sources: C files, relative to the library's folder, sorted.
@@ -71,14 +71,14 @@ class ExportView:
         crc32: of the reference kernels' outputs for the example's inputs.
         cores: whom it serves, in words.
         camera: whose frames it takes, or None.
-        ov7675, esp_camera: (resolution, format) as the cameras' libraries call them; None where
-            the camera cannot deliver such frames.
+        ov7675: (resolution, format) as the library of the OV7675 calls them; None where it cannot
+            deliver such frames.
+        esp_camera: (resolution, format, place of the frame) as the ESP32-CAM's driver calls them.
     """
 
     kind: str
     name: str
     upper: str
-    title: str
     version: str
     command: str
     model: str
@@ -93,7 +93,7 @@ class ExportView:
     cores: str
     camera: CameraFormat | None
     ov7675: tuple[str, str] | None
-    esp_camera: tuple[str, str] | None
+    esp_camera: tuple[str, str, str] | None
 
 
 def library_files(
@@ -109,8 +109,11 @@ def library_files(
         Texts by path below the folder of sources.
     """
     texts = {name: text for variant in variants for name, text in variant.texts.items()}
-    every = {f"{place}/{name}": text for place, variant in enumerate(variants)
-             for name, text in variant.texts.items()}
+    every = {
+        f"{place}/{name}": text
+        for place, variant in enumerate(variants)
+        for name, text in variant.texts.items()
+    }
     needed = called_sources(every, library)
     symbols = {symbol for name in needed for symbol in defined_symbols(library[name])}
     symbols |= {symbol for text in every.values() for symbol in generated_symbols(text)}
@@ -131,10 +134,14 @@ def library_files(
     headers = {"model.h": f"{prefix}.h", "model_camera.h": f"{prefix}_camera.h"}
     for header, public in headers.items():
         if header in texts:
-            files[public] = environment().get_template("export/public.h.jinja").render(
-                guard=f"{prefix.upper()}_{'CAMERA_' if 'camera' in header else ''}LIBRARY_H_",
-                condition=_CONDITIONS[KernelTarget.DSP],
-                includes=[f"{folder}/{renamed(header, names)}" for folder in folders],
+            files[public] = (
+                environment()
+                .get_template("export/public.h.jinja")
+                .render(
+                    guard=f"{prefix.upper()}_{'CAMERA_' if 'camera' in header else ''}LIBRARY_H_",
+                    condition=_CONDITIONS[KernelTarget.DSP],
+                    includes=[f"{folder}/{renamed(header, names)}" for folder in folders],
+                )
             )
     return dict(sorted(files.items()))
 
@@ -157,18 +164,19 @@ def _only_if(condition: str, text: str, prefix: str) -> str:
     )
 
 
-def camera_names(
-    camera: CameraFormat | None,
-) -> tuple[tuple[str, str] | None, tuple[str, str] | None]:
-    """What the libraries of the OV7675 and of the ESP32-CAM call such frames; None for unknown."""
-    if camera is None:
-        return None, None
-    size = (camera.width, camera.height)
-    found: list[tuple[str, str] | None] = []
-    for sizes, formats in ((_OV7675_SIZES, _OV7675_FORMATS), (_ESP_SIZES, _ESP_FORMATS)):
-        known = size in sizes and camera.pixels in formats
-        found.append((sizes[size], formats[camera.pixels]) if known else None)
-    return found[0], found[1]
+def ov7675_names(camera: CameraFormat) -> tuple[str, str] | None:
+    """What the OV7675's library calls such frames; None where it cannot deliver them."""
+    size = _OV7675_SIZES.get((camera.width, camera.height))
+    kind = _OV7675_FORMATS.get(camera.pixels)
+    return None if size is None or kind is None else (size, kind)
+
+
+def esp_camera_names(camera: CameraFormat) -> tuple[str, str, str] | None:
+    """What the ESP32-CAM's driver calls such frames, and where it is to keep one."""
+    size = _ESP_SIZES.get((camera.width, camera.height))
+    kind = _ESP_FORMATS.get(camera.pixels)
+    place = "DRAM" if camera.frame_bytes <= _LARGEST_IN_DRAM else "PSRAM"
+    return None if size is None or kind is None else (size, kind, f"CAMERA_FB_IN_{place}")
 
 
 def render_export(view: ExportView) -> dict[str, str]:
@@ -221,7 +229,9 @@ def _platformio(view: ExportView) -> dict[str, str]:
     for name, text in sketches.items():
         files[f"examples/{name}/src/main.cpp"] = text
         files[f"examples/{name}/platformio.ini"] = str(
-            environment().get_template("export/platformio.ini.jinja").render(view=view, example=name)
+            environment()
+            .get_template("export/platformio.ini.jinja")
+            .render(view=view, example=name)
         )
     return files
 
@@ -239,7 +249,9 @@ def _esp_idf(view: ExportView) -> dict[str, str]:
             ("main/idf_component.yml", "main.idf_component.yml"),
         ):
             files[f"{root}/{path}"] = str(
-                environment().get_template(f"export/{template}.jinja").render(view=view, example=example)
+                environment()
+                .get_template(f"export/{template}.jinja")
+                .render(view=view, example=example)
             )
         files[f"{root}/main/main.c"] = _text(f"{example}.esp_idf.c", view)
     return files

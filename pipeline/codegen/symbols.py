@@ -15,8 +15,10 @@ _INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 _DEFINITION = re.compile(
     r"^(?!static\b|typedef\b|#)[A-Za-z_][\w *]*?\b(\w+)\([^;{}]*\)\s*\{", re.MULTILINE
 )
-# Declarations do so too, in headers: of functions, and of functions of a named type.
-_DECLARATION = re.compile(r"^(?!static\b)\w[\w *]*\([^;{}]*\);|^\w+ \w+;", re.MULTILINE)
+# So do declarations: of functions, and of functions of a named type.
+_DECLARATION = re.compile(
+    r"^(?!static\b|typedef\b)[A-Za-z_][\w *]*?\b(\w+)\([^;{}]*\);|^\w+ \w+;", re.MULTILINE
+)
 _ASSEMBLY = re.compile(r"^ASSEMBLY_FUNCTION\((\w+)", re.MULTILINE)
 _COMMENT = re.compile(r"//[^\n]*")
 _GENERATED = re.compile(r"\b(?:model|MODEL)_\w+")
@@ -42,12 +44,19 @@ def called_sources(texts: Mapping[str, str], library: Mapping[str, str]) -> tupl
     while waiting:
         folder, text = waiting.pop()
         names = {find_include(folder, include, library) for include in _INCLUDE.findall(text)}
-        words = set(re.findall(r"\w+", _DECLARATION.sub("", _COMMENT.sub("", text))))
+        words = _called_words(text)
         names |= {definitions[word] for word in words & definitions.keys()}
         for name in names - needed - {""}:
             needed.add(name)
             waiting.append((dirname(name), library[name]))
     return tuple(sorted(needed))
+
+
+def _called_words(text: str) -> set[str]:
+    """Words of a source but for comments, includes and declarations."""
+    for other in (_COMMENT, _INCLUDE, _DECLARATION):
+        text = other.sub("", text)
+    return set(re.findall(r"\w+", text))
 
 
 def find_include(folder: str, include: str, library: Mapping[str, str]) -> str:
@@ -59,8 +68,12 @@ def find_include(folder: str, include: str, library: Mapping[str, str]) -> str:
 
 
 def defined_symbols(text: str) -> set[str]:
-    """Functions with external linkage that a C file of the library defines."""
-    return set(_DEFINITION.findall(text)) | set(_ASSEMBLY.findall(text))
+    """Functions with external linkage that a C file of the library defines.
+
+    What a C file declares without a header is its own, written in assembly.
+    """
+    found = {*_DEFINITION.findall(text), *_DECLARATION.findall(text), *_ASSEMBLY.findall(text)}
+    return found - {""}
 
 
 def generated_symbols(text: str) -> set[str]:

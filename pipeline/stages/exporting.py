@@ -144,18 +144,17 @@ def _variant(request: ExportRequest, target: KernelTarget) -> Variant:
 def _view(
     request: ExportRequest, name: str, plans: list[DeployPlan], sources: tuple[str, ...]
 ) -> ExportView:
-    from pipeline.codegen.export import SOURCES, ExportView, camera_names
+    from pipeline.codegen.export import SOURCES, ExportView, esp_camera_names, ov7675_names
     from pipeline.codegen.views import comment_text
 
     graph = plans[0].graph
     inputs, exponents = example_inputs(plans[0])
-    ov7675, esp_camera = camera_names(request.camera)
+    camera = request.camera
     cores = f"board {request.board.name} ({request.board.core})" if request.board else "any core"
     return ExportView(
         kind=request.kind,
         name=name,
         upper=name.upper(),
-        title=name,
         version=__version__,
         command=comment_text(request.command),
         model=comment_text(graph.name),
@@ -168,9 +167,9 @@ def _view(
         exponents=exponents,
         crc32=_reference_crc32(request.model, inputs),
         cores=cores,
-        camera=request.camera,
-        ov7675=ov7675,
-        esp_camera=esp_camera,
+        camera=camera,
+        ov7675=None if camera is None else ov7675_names(camera),
+        esp_camera=None if camera is None else esp_camera_names(camera),
     )
 
 

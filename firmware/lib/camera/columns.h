@@ -14,9 +14,11 @@ typedef struct frame_pixel read_pixel(const uint8_t *row, uint32_t position);
 
 static inline void resample_rgb(const struct frame_params *params, const uint8_t *row,
                                 uint8_t *line, read_pixel *read) {
-  for (uint32_t column = 0; column < params->num_columns; ++column) {
-    const struct frame_taps *taps = &params->columns[column];
-    const uint32_t *weights = &params->weights[taps->weights];
+  // Copies: for all that a compiler knows, a store to `line` could change the parameters.
+  const uint32_t *table = params->weights;
+  const struct frame_taps *end_column = params->columns + params->num_columns;
+  for (const struct frame_taps *taps = params->columns; taps < end_column; ++taps) {
+    const uint32_t *weights = table + taps->weights;
     const uint32_t *end = weights + 1 + *weights;
     uint32_t red = WEIGHTED_HALF, green = WEIGHTED_HALF, blue = WEIGHTED_HALF;
     uint32_t position = taps->first;
@@ -42,9 +44,11 @@ typedef uint32_t read_value(const uint8_t *row, uint32_t position);
 
 static inline void resample_values(const struct frame_params *params, const uint8_t *row,
                                    uint8_t *line, read_value *read) {
-  for (uint32_t column = 0; column < params->num_columns; ++column) {
-    const struct frame_taps *taps = &params->columns[column];
-    const uint32_t *weights = &params->weights[taps->weights];
+  // Copies: for all that a compiler knows, a store to `line` could change the parameters.
+  const uint32_t *table = params->weights;
+  const struct frame_taps *end_column = params->columns + params->num_columns;
+  for (const struct frame_taps *taps = params->columns; taps < end_column; ++taps) {
+    const uint32_t *weights = table + taps->weights;
     const uint32_t *end = weights + 1 + *weights;
     uint32_t sum = WEIGHTED_HALF;
     uint32_t position = taps->first;

@@ -6,9 +6,6 @@
 
 // What training puts where a picture leaves the input free.
 enum { GREY = 128 };
-// Columns that are summed up together: a weight is loaded once for all of them.
-enum { BLOCK = 4 };
-
 void frame_begin(const struct frame_params *params, struct frame_state *state) {
   uint32_t picture_bytes =
       (uint32_t)params->num_columns * params->num_rows * params->planes * params->copies;
@@ -19,52 +16,77 @@ void frame_begin(const struct frame_params *params, struct frame_state *state) {
   state->input_row = 0;
 }
 
-static void put(const struct frame_params *params, uint8_t **output, uint32_t sum) {
-  uint8_t value = (uint8_t)(weighted_byte(sum) ^ params->flip);
-  for (uint32_t copy = 0; copy < params->copies; ++copy) {
-    *(*output)++ = value;
-  }
+// The resampled rows that one row of the picture is made of: some of a ring of lines.
+struct lines {
+  const uint8_t *ring;
+  uint32_t line_bytes, ring_bytes;
+  uint32_t first;  // where in the ring the first one begins
+  const uint32_t *weights;
+  uint32_t count;
+};
+
+static inline uint32_t next_line(const struct lines *lines, uint32_t place) {
+  place += lines->line_bytes;
+  return place < lines->ring_bytes ? place : place - lines->ring_bytes;
 }
 
-// Adds `count` lines, each times its weight, to the sums of `width` columns.
-static inline void add_lines(uint32_t *sums, uint32_t width, const uint8_t *line,
-                             uint32_t line_bytes, const uint32_t *weights, uint32_t count) {
-  for (uint32_t i = 0; i < count; ++i) {
-    for (uint32_t column = 0; column < width; ++column) {
-      sums[column] += weights[i] * line[column];
+static inline uint8_t *put(uint8_t *output, uint32_t sum, uint32_t flip, uint32_t copies) {
+  uint8_t value = (uint8_t)(weighted_byte(sum) ^ flip);
+  *output++ = value;
+  if (copies == 3) {
+    *output++ = value;
+    *output++ = value;
+  }
+  return output;
+}
+
+static void sum_lines(struct lines lines, uint32_t flip, uint32_t copies, uint8_t *output) {
+  uint32_t at = 0;
+  // Four columns at a time: each weight is loaded once for all of them.
+  for (; at + 4 <= lines.line_bytes; at += 4) {
+    uint32_t a = WEIGHTED_HALF, b = WEIGHTED_HALF, c = WEIGHTED_HALF, d = WEIGHTED_HALF;
+    uint32_t place = lines.first + at;
+    for (uint32_t i = 0; i < lines.count; ++i) {
+      uint32_t weight = lines.weights[i];
+      const uint8_t *line = lines.ring + place;
+      a += weight * line[0];
+      b += weight * line[1];
+      c += weight * line[2];
+      d += weight * line[3];
+      place = next_line(&lines, place);
     }
-    line += line_bytes;
+    output = put(output, a, flip, copies);
+    output = put(output, b, flip, copies);
+    output = put(output, c, flip, copies);
+    output = put(output, d, flip, copies);
+  }
+  for (; at < lines.line_bytes; ++at) {
+    uint32_t sum = WEIGHTED_HALF;
+    uint32_t place = lines.first + at;
+    for (uint32_t i = 0; i < lines.count; ++i) {
+      sum += lines.weights[i] * lines.ring[place];
+      place = next_line(&lines, place);
+    }
+    output = put(output, sum, flip, copies);
   }
 }
 
-// One row of the picture in the input.
+// Writes one row of the picture into the input.
 static void write_row(const struct frame_params *params, const struct frame_state *state,
                       uint32_t index) {
   const struct frame_taps *taps = &params->rows[index];
   const uint32_t *weights = &params->weights[taps->weights];
-  uint32_t count = *weights++;
   uint32_t line_bytes = (uint32_t)params->num_columns * params->planes;
-  uint8_t *output = state->input + params->offset_bytes + index * params->row_bytes;
-  // The lines are a ring: the first ones lie before its end, the others from its start on.
-  uint32_t slot = taps->first % params->line_rows;
-  uint32_t before = params->line_rows - slot;
-  before = before < count ? before : count;
-  const uint8_t *first = state->lines + slot * line_bytes;
-  uint32_t at = 0;
-  for (; at + BLOCK <= line_bytes; at += BLOCK) {
-    uint32_t sums[BLOCK] = {WEIGHTED_HALF, WEIGHTED_HALF, WEIGHTED_HALF, WEIGHTED_HALF};
-    add_lines(sums, BLOCK, first + at, line_bytes, weights, before);
-    add_lines(sums, BLOCK, state->lines + at, line_bytes, weights + before, count - before);
-    for (uint32_t column = 0; column < BLOCK; ++column) {
-      put(params, &output, sums[column]);
-    }
-  }
-  for (; at < line_bytes; ++at) {
-    uint32_t sum = WEIGHTED_HALF;
-    add_lines(&sum, 1, first + at, line_bytes, weights, before);
-    add_lines(&sum, 1, state->lines + at, line_bytes, weights + before, count - before);
-    put(params, &output, sum);
-  }
+  struct lines lines = {
+      .ring = state->lines,
+      .line_bytes = line_bytes,
+      .ring_bytes = line_bytes * params->line_rows,
+      .first = taps->first % params->line_rows * line_bytes,
+      .weights = weights + 1,
+      .count = *weights,
+  };
+  sum_lines(lines, params->flip, params->copies,
+            state->input + params->offset_bytes + index * params->row_bytes);
 }
 
 void frame_row(const struct frame_params *params, struct frame_state *state, const uint8_t *row) {
