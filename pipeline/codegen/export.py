@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pipeline.codegen.render import environment
 from pipeline.codegen.symbols import (
     called_sources,
-    defined_symbols,
     find_include,
     generated_symbols,
+    linked_symbols,
     own_name,
+    pasted_beginnings,
     renamed,
 )
 from pipeline.records import CameraFormat, DeployPlan, KernelTarget, PixelFormat
@@ -115,7 +116,8 @@ def library_files(
         for name, text in variant.texts.items()
     }
     needed = called_sources(every, library)
-    symbols = {symbol for name in needed for symbol in defined_symbols(library[name])}
+    symbols = {symbol for symbol, name in linked_symbols(library).items() if name in needed}
+    symbols |= {begin for name in needed for begin in pasted_beginnings(library[name])}
     symbols |= {symbol for text in every.values() for symbol in generated_symbols(text)}
     names = {symbol: own_name(symbol, prefix) for symbol in sorted(symbols)}
     # Files that are called like what they define keep doing so, and includes find them.
@@ -191,8 +193,10 @@ def render_export(view: ExportView) -> dict[str, str]:
     return dict(sorted(files.items()))
 
 
-def _text(template: str, view: ExportView) -> str:
-    return str(environment().get_template(f"export/{template}.jinja").render(view=view))
+def _text(template: str, view: ExportView, example: str = "") -> str:
+    """A rendered template; `example` is the name of the one that it is for."""
+    found = environment().get_template(f"export/{template}.jinja")
+    return str(found.render(view=view, example=example))
 
 
 def _sketches(view: ExportView) -> dict[str, str]:

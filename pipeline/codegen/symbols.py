@@ -17,8 +17,11 @@ _DEFINITION = re.compile(
 )
 # So do declarations: of functions, and of functions of a named type.
 _DECLARATION = re.compile(
-    r"^(?!static\b|typedef\b)[A-Za-z_][\w *]*?\b(\w+)\([^;{}]*\);|^\w+ \w+;", re.MULTILINE
+    r"^(?!static\b|typedef\b)[A-Za-z_][\w *]*?\b(\w+)\([^;{}]*\);|^\w+ \w+(?:, \w+)*;",
+    re.MULTILINE,
 )
+# A macro that defines functions whose names it puts together: void begin_##name##_end(
+_PASTED = re.compile(r"^ +\w[\w *]*?\b(\w+_)##\w+##(_\w+)\(", re.MULTILINE)
 _ASSEMBLY = re.compile(r"^ASSEMBLY_FUNCTION\((\w+)", re.MULTILINE)
 _COMMENT = re.compile(r"//[^\n]*")
 _GENERATED = re.compile(r"\b(?:model|MODEL)_\w+")
@@ -33,12 +36,7 @@ def called_sources(texts: Mapping[str, str], library: Mapping[str, str]) -> tupl
     Returns:
         Names of the library, sorted.
     """
-    definitions = {
-        symbol: name
-        for name, text in library.items()
-        if name.endswith(".c")
-        for symbol in defined_symbols(text)
-    }
+    definitions = linked_symbols(library)
     needed: set[str] = set()
     waiting = [("", text) for text in texts.values()]
     while waiting:
@@ -65,6 +63,25 @@ def find_include(folder: str, include: str, library: Mapping[str, str]) -> str:
         if name in library:
             return name
     return ""
+
+
+def linked_symbols(library: Mapping[str, str]) -> dict[str, str]:
+    """Names that a linker sees of a library, and the files that define them."""
+    words = {word for text in library.values() for word in re.findall(r"\w+", text)}
+    found: dict[str, str] = {}
+    for name, text in library.items():
+        if not name.endswith(".c"):
+            continue
+        found |= dict.fromkeys(defined_symbols(text), name)
+        for begin, end in _PASTED.findall(text):
+            pasted = re.compile(rf"{begin}\w+{end}")
+            found |= {word: name for word in words if pasted.fullmatch(word)}
+    return found
+
+
+def pasted_beginnings(text: str) -> set[str]:
+    """What macros begin the names with that they put together."""
+    return {begin for begin, _ in _PASTED.findall(text)}
 
 
 def defined_symbols(text: str) -> set[str]:

@@ -148,8 +148,8 @@ def _resample(
     """A box of a picture at (height, width), bilinear; columns first, then rows.
 
     Pillow's filters widen their support when they shrink a picture, hence no aliasing. In one call
-    it would choose the order by the picture's size and by its own version; between the two it rounds
-    to bytes. The order is fixed because boards resample rows as they come from a camera.
+    Pillow chooses the order by its version and by the picture's size, and rounds to bytes in
+    between. Here the order is fixed: boards resample rows as they come from a camera.
     """
     from PIL import Image
 

@@ -8,7 +8,9 @@ from pipeline.codegen.symbols import (
     called_sources,
     defined_symbols,
     generated_symbols,
+    linked_symbols,
     own_name,
+    pasted_beginnings,
     renamed,
 )
 
@@ -22,6 +24,8 @@ LIBRARY = {
     "dsp/d.c": '#include "../b.h"\n#include "e.h"\nvoid d(void) { b(); }\n',
     "dsp/e.h": "struct e { int x; };\n",
     "unused.c": "void unused(void) {}\n",
+    "pasted.h": "kind pasted_one_s8, pasted_two_s8;\n",
+    "pasted.c": "#define P(name) \\\n  void pasted_##name##_s8(void) {}\nP(one)\nP(two)\n",
 }
 
 
@@ -34,6 +38,8 @@ LIBRARY = {
         ('#include "a.h"\nkind *f = typed;', ("a.h", "b.h", "c.c", "typed.c")),
         ("void f(void) { d(); }", ("b.h", "c.c", "dsp/d.c", "dsp/e.h")),
         ('#include "model.h"\n', ()),
+        ('#include "pasted.h"\nint x;', ("pasted.h",)),
+        ("kind *f = pasted_two_s8;", ("pasted.c",)),
     ],
 )
 def test_only_what_is_called_is_needed(text: str, files: tuple[str, ...]) -> None:
@@ -58,6 +64,13 @@ void in_assembly(struct s s);
 ASSEMBLY_FUNCTION(by_macro, "bx lr")
 """
     assert defined_symbols(text) == {"one", "pointer", "in_assembly", "by_macro"}
+
+
+def test_names_that_a_macro_puts_together() -> None:
+    text = LIBRARY["pasted.c"]
+    assert pasted_beginnings(text) == {"pasted_"}
+    assert linked_symbols(LIBRARY)["pasted_one_s8"] == "pasted.c"
+    assert "x_pasted_##name##_s8(void)" in renamed(text, {"pasted_": "x_pasted_"})
 
 
 def test_layers_names_stay() -> None:

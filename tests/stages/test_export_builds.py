@@ -97,7 +97,7 @@ def sketch_folder(folder: Path, example: str) -> Path:
 
 @pytest.fixture
 def build_sketch(tmp_path: Path) -> Callable[[Path, str], Path]:
-    """Compiles sketches of an Arduino export as Arduino does: each file alone, only src included."""
+    """Compiles sketches of an export as Arduino does: each file alone, only src included."""
     numbers = itertools.count()
 
     def build(folder: Path, example: str) -> Path:
@@ -218,7 +218,7 @@ def test_platformio_finds_and_builds_the_library(tmp_path: Path) -> None:
 
 
 def test_platformio_manifest(tmp_path: Path) -> None:
-    """library.json by PlatformIO's own schema, but for the licence, which it asks its server for."""
+    """By PlatformIO's own schema, but for the licence, whose names it asks a server for."""
     from platformio.package.manifest.parser import ManifestParserFactory
     from platformio.package.manifest.schema import ManifestSchema
 
