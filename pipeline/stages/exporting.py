@@ -79,6 +79,11 @@ def export_library(request: ExportRequest) -> tuple[str, ...]:
             "--name: expected a small letter, then up to 39 small letters, digits or underscores, "
             f"for it begins the names of C functions. Received: '{name}'."
         )
+    if request.kind == "arduino" and name.startswith("arduino"):
+        raise ConfigError(
+            "--name: a library for Arduino must not begin with arduino: such names are kept for "
+            f"official ones. Received: '{name}'."
+        )
     if request.out.exists():
         raise ConfigError(
             f"--out {request.out}: expected a new folder, or a new file that ends in .zip. "
