@@ -159,6 +159,42 @@ def test_sketches_compile_for_the_nano(example: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.emulator
+@pytest.mark.needs("arm-none-eabi-gcc", "qemu-system-arm")
+@pytest.mark.parametrize("model", MODELS)
+def test_c_on_an_emulated_core_takes_the_dsp_kernels(model: str, tmp_path: Path) -> None:
+    folder = export(tmp_path, "c", model=MODELS[model]())
+    core = STANDINS / "cortex_m4"
+    gcc = ("arm-none-eabi-gcc", *_ARM)
+    start = run(*gcc, "-print-file-name=rdimon-crt0.o").strip()
+    program = folder / "program.elf"
+    link = ("-nostartfiles", "--specs=rdimon.specs", "-T", core / "program.ld", start)
+    sources = [core / "vectors.c", folder / "main.c", *c_sources(folder)]
+    run(*gcc, "-std=gnu11", "-O2", f"-I{folder}/src", *sources, *link, "-o", program)
+    qemu = ("qemu-system-arm", "-M", "mps2-an386", "-nographic", "-monitor", "none")
+    qemu += ("-serial", "none", "-semihosting-config", "enable=on,target=native")
+    assert AS_EXPECTED in run(*qemu, "-kernel", program)
+    assert any(name.endswith("_dsp_s8") for name in run("arm-none-eabi-nm", program).split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "compiler",
+    [
+        pytest.param((name, *flags), marks=pytest.mark.needs(name), id=name)
+        for name, *flags in (
+            ("riscv64-unknown-elf-gcc", "-march=rv32imc", "-mabi=ilp32"),
+            ("xtensa-lx106-elf-gcc", "-mlongcalls", "-mtext-section-literals"),
+        )
+    ],
+)
+def test_sources_compile_for_the_cores_of_esp32s(compiler: tuple[str, ...], tmp_path: Path) -> None:
+    folder = export(tmp_path, "esp-idf", camera="160x120:rgb565")
+    bare = ("-ffreestanding", "-isystem", firmware_path() / "lib" / "freestanding" / "include")
+    compiled([*compiler, "-std=gnu99"], c_sources(folder), tmp_path / "o", *STRICT, *bare)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("example", ["one_inference", "camera_esp32cam"])
 def test_esp_idf(example: str, tmp_path: Path) -> None:
     folder = export(tmp_path, "esp-idf", camera="160x120:rgb565")
