@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.codegen.render import environment
@@ -18,8 +18,6 @@ from pipeline.codegen.symbols import (
     renamed,
 )
 from pipeline.records import CameraFormat, DeployPlan, KernelTarget, PixelFormat
-
-KINDS = ("arduino", "platformio", "esp-idf", "c")
 
 # Where every kind keeps its sources; public headers lie at its top.
 SOURCES = "src/"
@@ -183,13 +181,7 @@ def esp_camera_names(camera: CameraFormat) -> tuple[str, str, str] | None:
 
 def render_export(view: ExportView) -> dict[str, str]:
     """All files of an export but the sources and the licence: texts by path."""
-    render = {
-        "arduino": _arduino,
-        "platformio": _platformio,
-        "esp-idf": _esp_idf,
-        "c": _c,
-    }[view.kind]
-    files = {"README.md": _text("README.md", view), **render(view)}
+    files = {"README.md": _text("README.md", view), **_RENDER[view.kind](view)}
     return dict(sorted(files.items()))
 
 
@@ -232,11 +224,7 @@ def _platformio(view: ExportView) -> dict[str, str]:
     files = {"library.json": json.dumps(manifest, indent=2) + "\n"}
     for name, text in sketches.items():
         files[f"examples/{name}/src/main.cpp"] = text
-        files[f"examples/{name}/platformio.ini"] = str(
-            environment()
-            .get_template("export/platformio.ini.jinja")
-            .render(view=view, example=name)
-        )
+        files[f"examples/{name}/platformio.ini"] = _text("platformio.ini", view, name)
     return files
 
 
@@ -247,16 +235,10 @@ def _esp_idf(view: ExportView) -> dict[str, str]:
     }
     for example in ["one_inference", *(["camera_esp32cam"] if view.esp_camera else [])]:
         root = f"examples/{example}"
-        for path, template in (
-            ("CMakeLists.txt", "project.CMakeLists.txt"),
-            ("main/CMakeLists.txt", "main.CMakeLists.txt"),
-            ("main/idf_component.yml", "main.idf_component.yml"),
-        ):
-            files[f"{root}/{path}"] = str(
-                environment()
-                .get_template(f"export/{template}.jinja")
-                .render(view=view, example=example)
-            )
+        files[f"{root}/CMakeLists.txt"] = _text("project.CMakeLists.txt", view, example)
+        files[f"{root}/main/CMakeLists.txt"] = _text("main.CMakeLists.txt", view)
+        if example == "camera_esp32cam":
+            files[f"{root}/main/idf_component.yml"] = _text("main.idf_component.yml", view)
         files[f"{root}/main/main.c"] = _text(f"{example}.esp_idf.c", view)
     return files
 
@@ -267,3 +249,12 @@ def _c(view: ExportView) -> dict[str, str]:
         "Makefile": _text("Makefile", view),
         "main.c": _text("main.c", view),
     }
+
+
+_RENDER: Mapping[str, Callable[[ExportView], dict[str, str]]] = {
+    "arduino": _arduino,
+    "platformio": _platformio,
+    "esp-idf": _esp_idf,
+    "c": _c,
+}
+KINDS = tuple(_RENDER)

@@ -148,8 +148,8 @@ def _resample(
     """A box of a picture at (height, width), bilinear; columns first, then rows.
 
     Pillow's filters widen their support when they shrink a picture, hence no aliasing. In one call
-    Pillow chooses the order by its version and by the picture's size, and rounds to bytes in
-    between. Here the order is fixed: boards resample rows as they come from a camera.
+    Pillow 13 takes the rows of a very tall picture first, and rounds to bytes in between. Here the
+    order is fixed: boards resample rows as they come from a camera.
     """
     from PIL import Image
 

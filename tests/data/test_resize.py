@@ -89,7 +89,7 @@ def test_an_unknown_fit_is_refused() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_columns_come_first_whatever_the_picture(channels: int) -> None:
-    # Pillow from 13 on takes the rows of so tall a picture first, which rounds otherwise.
+    # In one call, Pillow 13 takes the rows of so tall a picture first, which rounds otherwise.
     tall = photo(4, 90, 400)
     columns = tall.convert("L" if channels == 1 else "RGB").resize(
         (80, 400), Image.Resampling.BILINEAR, box=(0, 0, 90, 400)

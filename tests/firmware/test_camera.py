@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import os
 import struct
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,12 +18,14 @@ from hypothesis import strategies as st
 from pipeline.codegen.camera import frame_tables
 from pipeline.data.frames import frame_to_input
 from pipeline.data.resampling import make_frame_plan
-from pipeline.paths import firmware_path
+from pipeline.paths import cache_path, firmware_path
 from pipeline.records import Array, CameraFormat, FramePlan, PixelFormat
+from tests.codegen.test_compilers import STRICT
 from tests.compiled import HostCompiler
 from tests.data.camera_frames import encode_frame, pictures
 from tests.shared import REPOSITORY
 
+_LIBRARY = firmware_path() / "lib" / "camera"
 _FUNCTIONS = (
     "frame_columns_rgb565_rgb",
     "frame_columns_rgb565_luma",
@@ -36,12 +41,18 @@ Take = Callable[[Sequence[tuple[FramePlan, bytes]]], list[Array]]
 @pytest.fixture(scope="module")
 def take(compiler: HostCompiler, tmp_path_factory: pytest.TempPathFactory) -> Take:
     """Runs (plan, frame) pairs through the C code; a frame may be longer than its camera's."""
-    library = firmware_path() / "lib" / "camera"
-    program = compiler.program(
-        tmp_path_factory.mktemp("camera") / "take_frames",
-        [REPOSITORY / "tests/firmware/programs/take_frames.c", *sorted(library.glob("*.c"))],
-        includes=[library],
-    )
+    out = tmp_path_factory.mktemp("camera") / "take_frames"
+    return taking(compiler.program(out, sources(), includes=[_LIBRARY]))
+
+
+def sources() -> list[Path]:
+    """All of the program."""
+    main = REPOSITORY / "tests" / "firmware" / "programs" / "take_frames.c"
+    return [main, *sorted(_LIBRARY.glob("*.c"))]
+
+
+def taking(program: Path) -> Take:
+    """Frames through a compiled program."""
 
     def run(frames: Sequence[tuple[FramePlan, bytes]]) -> list[Array]:
         data = b"".join(packed(plan, frame) for plan, frame in frames)
@@ -141,3 +152,45 @@ def test_rows_beyond_the_frame_are_ignored(take: Take) -> None:
     camera = CameraFormat(width=20, height=10, pixels=PixelFormat.GREY)
     frame = np.random.default_rng(0).bytes(13 * camera.row_bytes)
     assert_equal(take, [(camera, (8, 8, 1), "int8", frame)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(["clang"], marks=pytest.mark.needs("clang"), id="clang"),
+        pytest.param(
+            [sys.executable, "-m", "ziglang", "cc"], marks=pytest.mark.needs("ziglang"), id="zig"
+        ),
+    ],
+)
+def test_other_compilers_give_the_same(command: list[str], tmp_path: Path) -> None:
+    cache = str(cache_path() / "zig")
+    # Traps need no run-time library of the compiler's.
+    flags = ("-O2", "-fsanitize=undefined", "-fsanitize-trap=undefined")
+    subprocess.run(
+        [
+            *command,
+            *STRICT,
+            *flags,
+            f"-I{_LIBRARY}",
+            *map(str, sources()),
+            "-o",
+            str(tmp_path / "program"),
+        ],
+        env={"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache, **os.environ},
+        check=True,
+    )
+    rng = np.random.default_rng(12)
+    cameras = [
+        CameraFormat(width=width, height=height, pixels=pixels, fit=fit)
+        for (width, height), pixels, fit in itertools.product(
+            [(160, 120), (31, 90), (200, 33)], PixelFormat, ["crop", "fit"]
+        )
+    ]
+    cases = [
+        (camera, (40, 50, channels), "int8", rng.bytes(camera.frame_bytes))
+        for camera in cameras
+        for channels in (1, 3)
+    ]
+    assert_equal(taking(tmp_path / "program"), cases)

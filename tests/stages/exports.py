@@ -96,6 +96,7 @@ def run(*command: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> st
         cwd=cwd,
         env={"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache, **os.environ},
         capture_output=True,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, (done.stdout + done.stderr).decode("utf-8", "replace")

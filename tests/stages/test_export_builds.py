@@ -214,24 +214,20 @@ def test_esp_idf_lists_its_sources(tmp_path: Path) -> None:
     text = files["CMakeLists.txt"].decode()
     for name in files:
         assert (f'"{name}"' in text) == (name.startswith("src/") and name.endswith(".c")), name
-    for name in ("one_inference/CMakeLists.txt", "one_inference/main/CMakeLists.txt"):
-        assert f"examples/{name}" in files
 
 
 @pytest.mark.slow
 def test_platformio_finds_and_builds_the_library(tmp_path: Path) -> None:
     """PlatformIO itself reads the manifest and compiles an example, on this computer."""
     library = export(tmp_path, "platformio", camera="160x120:rgb565")
-    project = tmp_path / "project"
-    (project / "src").mkdir(parents=True)
-    for path in (library / "examples/one_inference/src").iterdir():
-        (project / "src" / path.name).write_bytes(path.read_bytes())
+    project = library / "examples" / "one_inference"
     for name in ("Arduino.h", "Arduino_OV767X.h", "standins.cc"):
         (project / "src" / name).write_bytes((STANDINS / "arduino" / name).read_bytes())
+    ini = project / "platformio.ini"
+    # What the example says of every board, with this computer for a board.
+    common = ini.read_text().split("[env]")[1].split("[env:")[0].replace("framework = arduino", "")
     platform = firmware_path() / "platforms" / "host"
-    (project / "platformio.ini").write_text(
-        f"[env:host]\nplatform = symlink://{platform}\nlib_deps = symlink://{library}\n"
-    )
+    ini.write_text(f"[env:host]\nplatform = symlink://{platform}\n{common}")
     _write_core_folder(tmp_path / "core")
     settings = {
         "PLATFORMIO_CORE_DIR": str(tmp_path / "core"),
