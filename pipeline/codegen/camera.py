@@ -129,6 +129,10 @@ def frame_tables(frame: FramePlan) -> FrameTables:
             words.extend([len(taps.weights), *taps.weights])
         return taps.first, positions[taps.weights]
 
+    columns = tuple(place(taps) for taps in frame.columns)
+    rows = tuple(place(taps) for taps in frame.rows)
+    # Positions have 16 bits; frames are small enough for that.
+    assert len(words) < 1 << 16
     return FrameTables(
         numbers={
             "height": frame.camera.height,
@@ -142,8 +146,8 @@ def frame_tables(frame: FramePlan) -> FrameTables:
             "row_bytes": frame.width * frame.channels,
             "input_bytes": frame.height * frame.width * frame.channels,
         },
-        columns=tuple(place(taps) for taps in frame.columns),
-        rows=tuple(place(taps) for taps in frame.rows),
+        columns=columns,
+        rows=rows,
         weights=tuple(words),
         function=_columns_function(frame),
     )

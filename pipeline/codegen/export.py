@@ -158,8 +158,11 @@ def _with_library_folder(text: str, library: Mapping[str, str]) -> str:
 
 def _only_if(condition: str, text: str, prefix: str) -> str:
     """Source text for some cores only; C allows no file that is empty for the others."""
+    # Below the comment that says what made the file.
+    rest = re.sub(r"\A(//[^\n]*\n)*", "", text)
+    head = text.removesuffix(rest)
     return (
-        f"#if {condition}\n{text.rstrip()}\n"
+        f"{head}#if {condition}\n{rest.rstrip()}\n"
         f"#else\ntypedef int {prefix}_is_compiled_for_other_cores;\n#endif\n"
     )
 

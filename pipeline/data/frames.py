@@ -15,8 +15,8 @@ from pipeline.samples import to_int8_input
 CAMERA_FORM = (
     "WIDTHxHEIGHT:FORMAT or WIDTHxHEIGHT:FORMAT:FIT, such as 160x120:rgb565 or 96x96:grey:fit"
 )
-# Positions in a frame have 16 bits on the device, and so has the table of weights.
-MAX_SIDE = 8192
+# Positions in a frame and in the table of weights have 16 bits on the device.
+MAX_SIDE = 4096
 
 
 def parse_camera(text: str) -> CameraFormat:

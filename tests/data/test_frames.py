@@ -18,7 +18,7 @@ from tests.data.camera_frames import encode_frame, pictures
     [
         ("160x120:rgb565", CameraFormat(width=160, height=120, pixels=PixelFormat.RGB565)),
         ("96x96:grey:fit", CameraFormat(width=96, height=96, pixels=PixelFormat.GREY, fit="fit")),
-        ("1x8192:rgb888:crop", CameraFormat(width=1, height=8192, pixels=PixelFormat.RGB888)),
+        ("1x4096:rgb888:crop", CameraFormat(width=1, height=4096, pixels=PixelFormat.RGB888)),
         ("9x7:rgb565le", CameraFormat(width=9, height=7, pixels=PixelFormat.RGB565_LE)),
     ],
 )
@@ -33,8 +33,8 @@ def test_parse_camera(text: str, camera: CameraFormat) -> None:
         ("x120:grey", r"WIDTHxHEIGHT:FORMAT"),
         ("160x120:grey:crop:more", r"WIDTHxHEIGHT:FORMAT"),
         ("160x120:yuv422", r"rgb565, rgb565le, rgb888, grey\. Received: 'yuv422'"),
-        ("0x120:grey", r"width must be 1 to 8192 pixels\. Received: 0"),
-        ("160x9000:grey", r"height must be 1 to 8192 pixels\. Received: 9000"),
+        ("0x120:grey", r"width must be 1 to 4096 pixels\. Received: 0"),
+        ("160x9000:grey", r"height must be 1 to 4096 pixels\. Received: 9000"),
         ("160x120:grey:stretch", r"crop, fit\. Received: 'stretch'"),
     ],
 )

@@ -41,7 +41,7 @@ def test_tables_give_what_pillow_gives(
 
 @settings(max_examples=200, deadline=None)
 @given(
-    sources=st.integers(1, 8192),
+    sources=st.integers(1, 4096),
     outputs=st.integers(1, 400),
     edges=st.tuples(st.floats(0, 0.4), st.floats(0.6, 1)),
 )

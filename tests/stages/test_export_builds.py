@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import itertools
 import json
 import os
@@ -264,6 +265,9 @@ def test_platformio_manifest(tmp_path: Path) -> None:
     assert len(raw["examples"]) == 3
     for example in raw["examples"]:
         assert all(f"{example['base']}/{name}" in files for name in example["files"])
+        project = configparser.ConfigParser(interpolation=None)
+        project.read_string(files[f"{example['base']}/platformio.ini"].decode())
+        assert project.has_section(f"env:{project['platformio']['default_envs']}")
 
 
 def global_symbols(folder: Path) -> set[str]:
