@@ -6,6 +6,7 @@
 
 // What training puts where a picture leaves the input free.
 enum { GREY = 128 };
+
 void frame_begin(const struct frame_params *params, struct frame_state *state) {
   uint32_t picture_bytes =
       (uint32_t)params->num_columns * params->num_rows * params->planes * params->copies;
