@@ -17,6 +17,11 @@ def firmware_path() -> Path:
     return _existing("firmware")
 
 
+def licence_path() -> Path:
+    """The licence's text. Raises ConfigError outside of a checkout."""
+    return _existing("LICENSE")
+
+
 def cache_path() -> Path:
     """The git-ignored folder of local tool state, made where it is missing."""
     path = _ROOT / ".cache"
@@ -31,10 +36,10 @@ def runs_path() -> Path:
 
 def _existing(name: str) -> Path:
     path = _ROOT / name
-    if not path.is_dir():
+    if not path.exists():
         raise ConfigError(
-            f"The folder '{name}' is expected beside the package 'pipeline'. "
-            f"Received: no folder {path}. Run from a clone of the repository "
+            f"'{name}' is expected beside the package 'pipeline'. "
+            f"Received: nothing at {path}. Run from a clone of the repository "
             "(pip install --editable), not from an installed copy."
         )
     return path

@@ -136,6 +136,28 @@ class HostCompiler:
         )
         return [SanitizedModel(plan, program, number) for number, plan in enumerate(plans)]
 
+    def program(
+        self,
+        out: Path,
+        sources: Sequence[Path],
+        includes: Sequence[Path] = (),
+        *,
+        kernels: bool = False,
+    ) -> Path:
+        """A program of one's own, sanitized where the compiler can.
+
+        Args:
+            out: the program.
+            sources: all of it, but for the kernels.
+            includes: folders of headers.
+            kernels: whether it calls any.
+        """
+        flags = _SANITIZE if self.can_sanitize() else self._plain
+        objects = self._kernel_objects(flags) if kernels else []
+        paths = [f"-I{folder}" for folder in (*includes, self._kernels)]
+        self._cc(*flags, *paths, *map(str, sources), *objects, "-o", str(out))
+        return out
+
     def _generate(self, plan: DeployPlan, command: str) -> Path:
         folder = self._folder / f"model_{next(self._numbers)}"
         generate(plan, folder, command=command)

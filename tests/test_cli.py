@@ -33,7 +33,7 @@ def failing(error: BaseException) -> Callable[..., NoReturn]:
 def test_help_lists_the_verbs_and_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--help") == 0
     text = capsys.readouterr().out
-    for verb in ("run", "deploy", "plan", "train", "quantize", "generate", "build", "measure"):
+    for verb in ("run", "deploy", "plan", "train", "quantize", "generate", "export", "build"):
         assert f"\n  {verb} " in text
     assert "7 does not fit" in text
 
@@ -77,6 +77,14 @@ USAGE = {
     "no folder for outputs": (
         ["deploy", "m.tflite", "--outputs", "none/y.npz"],
         "none/y.npz: its folder does not exist",
+    ),
+    "misspelt kind of export": (
+        ["export", "m.tflite", "--as", "platformoi", "--out", "x"],
+        "Received: 'platformoi'. Did you mean 'platformio'?",
+    ),
+    "no camera": (
+        ["generate", "m.tflite", "--out", "x", "--camera", "160x120"],
+        "camera: expected WIDTHxHEIGHT:FORMAT",
     ),
     "no study": (["study", "none.toml"], "Start from examples/studies/synthetic.toml"),
     "no run": (["report", "tests"], "tests: expected the folder of a finished run"),

@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 from pipeline import __version__
-from pipeline.cli import desk, models, pruning, runs, studies
+from pipeline.cli import desk, exporting, models, pruning, runs, studies
 from pipeline.cli.options import Session, Verbs, common
 from pipeline.errors import PipelineError
 
@@ -31,6 +31,7 @@ VERBS = (
     models.deploy,
     models.plan,
     models.generate,
+    exporting.export,
     models.slim,
     models.boards,
     desk.ports,

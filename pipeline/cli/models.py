@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import BOARD, ENGINE, JSON, KEEP_CHANNELS, TOOLCHAIN, verb
+from pipeline.cli.options import BOARD, CAMERA, ENGINE, JSON, KEEP_CHANNELS, TOOLCHAIN, verb
 from pipeline.cli.output import check_writable, require_match, show, write_text
 
 
@@ -121,13 +121,18 @@ def plan(
     help="A new or empty folder.",
 )
 @click.option("--board", help="Whose core's kernels to take.  [default: those for any core]")
+@CAMERA
 @KEEP_CHANNELS
-def generate(model: Path, out: Path, board: str | None, keep_constant_channels: bool) -> None:
+def generate(
+    model: Path, out: Path, board: str | None, camera: str | None, keep_constant_channels: bool
+) -> None:
     """Write MODEL (.tflite) as C11 with the kernels it calls, ready for any project."""
     from pipeline import stages
+    from pipeline.data.frames import parse_camera
     from pipeline.device.board import load_board
 
     command = f"espalier generate {model.name}" + (f" --board {board}" if board else "")
+    command += f" --camera {camera}" if camera else ""
     command += " --keep-constant-channels" if keep_constant_channels else ""
     for name in stages.export_sources(
         model,
@@ -135,6 +140,7 @@ def generate(model: Path, out: Path, board: str | None, keep_constant_channels: 
         command=command,
         board=None if board is None else load_board(board),
         keep_constant_channels=keep_constant_channels,
+        camera=None if camera is None else parse_camera(camera),
     ):
         click.echo(out / name)
 

@@ -94,6 +94,12 @@ KEEP_CHANNELS = click.option(
     is_flag=True,
     help="Leave channels in that are the same whatever the input.",
 )
+CAMERA = click.option(
+    "--camera",
+    metavar="WxH:FORMAT[:FIT]",
+    help="Also take frames of a camera: rgb565, rgb565le, rgb888 or grey; FIT is that of the "
+    "training, crop or fit.",
+)
 ENGINE = click.option("--engine", default="aot", show_default=True, type=click.Choice(["aot"]))
 TOOLCHAIN = click.option(
     "--toolchain",

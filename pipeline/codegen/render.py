@@ -33,7 +33,7 @@ def generate(plan: DeployPlan, out: Path, *, command: str) -> SourceTree:
     digest = hashlib.sha256()
     line = comment_text(" ".join(command.split()))
     for name in _FILES:
-        template = _environment().get_template(f"{name}.jinja")
+        template = environment().get_template(f"{name}.jinja")
         text = template.render(model=view, version=__version__, command=line)
         (out / name).write_text(text, encoding="ascii")
         digest.update(f"{name}\n{len(text)}\n{text}".encode("ascii"))
@@ -41,7 +41,8 @@ def generate(plan: DeployPlan, out: Path, *, command: str) -> SourceTree:
 
 
 @cache
-def _environment() -> Any:
+def environment() -> Any:
+    """The templates, and how they are rendered."""
     import jinja2
 
     return jinja2.Environment(

@@ -17,7 +17,7 @@ Fit = Literal["crop", "fit"]
 
 # What lies under transparent pixels and beside a fitted picture: it becomes a model input
 # of exactly 0, the same as the zero padding inside the network.
-_FILL = 128
+FILL = 128
 
 # Side of the grey thumbnail that the perceptual hash is made of.
 THUMBNAIL = 16
@@ -72,7 +72,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray(grey.clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
-        canvas = Image.new("RGBA", rgba.size, (_FILL, _FILL, _FILL, 255))
+        canvas = Image.new("RGBA", rgba.size, (FILL, FILL, FILL, 255))
         return Image.alpha_composite(canvas, rgba).convert("RGB")
     return image.convert("RGB")
 
@@ -96,27 +96,67 @@ def resize(
     height, width = size
     if channels == 1:
         image = image.convert("L")
-    # Pillow's filters widen their support when they shrink a picture, hence no aliasing.
-    method = Image.Resampling.BILINEAR
     if fit == "crop":
-        scale = min(image.width / width, image.height / height)
-        left = (image.width - width * scale) / 2
-        top = (image.height - height * scale) / 2
-        box = (
-            max(left, 0.0),
-            max(top, 0.0),
-            min(left + width * scale, image.width),
-            min(top + height * scale, image.height),
-        )
-        result = image.resize((width, height), method, box=box)
+        result = _resample(image, size, crop_box((image.height, image.width), size))
     else:
-        scale = max(image.width / width, image.height / height)
-        inner = (max(1, round(image.width / scale)), max(1, round(image.height / scale)))
-        result = Image.new(image.mode, (width, height), _FILL if channels == 1 else (_FILL,) * 3)
-        result.paste(
-            image.resize(inner, method), ((width - inner[0]) // 2, (height - inner[1]) // 2)
-        )
+        inner, top, left = fitted((image.height, image.width), size)
+        result = Image.new(image.mode, (width, height), FILL if channels == 1 else (FILL,) * 3)
+        whole = (0.0, 0.0, float(image.width), float(image.height))
+        result.paste(_resample(image, inner, whole), (left, top))
     return np.asarray(result).reshape(height, width, channels)
+
+
+def crop_box(source: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The largest box in the middle of a picture with the aspect of `size`.
+
+    Args:
+        source: (height, width) of the picture.
+        size: (height, width) that the box is scaled to.
+    Returns:
+        left, top, right and bottom in pixels of the picture.
+    """
+    (rows, columns), (height, width) = source, size
+    scale = min(columns / width, rows / height)
+    left = (columns - width * scale) / 2
+    top = (rows - height * scale) / 2
+    return (
+        max(left, 0.0),
+        max(top, 0.0),
+        min(left + width * scale, columns),
+        min(top + height * scale, rows),
+    )
+
+
+def fitted(source: tuple[int, int], size: tuple[int, int]) -> tuple[tuple[int, int], int, int]:
+    """Where a whole picture lies in `size`, scaled but not distorted.
+
+    Args:
+        source: (height, width) of the picture.
+        size: (height, width) that it is to fit into.
+    Returns:
+        Its (height, width) there, and how many rows and columns of grey come before it.
+    """
+    (rows, columns), (height, width) = source, size
+    scale = max(columns / width, rows / height)
+    inner = (max(1, round(rows / scale)), max(1, round(columns / scale)))
+    return inner, (height - inner[0]) // 2, (width - inner[1]) // 2
+
+
+def _resample(
+    image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]
+) -> Image.Image:
+    """A box of a picture at (height, width), bilinear; columns first, then rows.
+
+    Pillow's filters widen their support when they shrink a picture, hence no aliasing. In one call
+    Pillow 13 takes the rows of a very tall picture first, and rounds to bytes in between. Here the
+    order is fixed: boards resample rows as they come from a camera.
+    """
+    from PIL import Image
+
+    left, top, right, bottom = box
+    method = Image.Resampling.BILINEAR
+    columns = image.resize((size[1], image.height), method, box=(left, 0, right, image.height))
+    return columns.resize((size[1], size[0]), method, box=(0, top, size[1], bottom))
 
 
 def resize_array(

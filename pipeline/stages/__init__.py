@@ -5,6 +5,7 @@ inputs, settings, sources or tools have changed, and says so when they have not.
 """
 
 from pipeline.stages.deployment import Deployment, Request, deploy, write_outputs
+from pipeline.stages.exporting import ExportRequest, export_library
 from pipeline.stages.firmware import Target
 from pipeline.stages.fitting import check_fits
 from pipeline.stages.flashing import FlashRequest, flash
@@ -16,6 +17,7 @@ from pipeline.stages.slimming import slim_file
 
 __all__ = [
     "Deployment",
+    "ExportRequest",
     "FlashRequest",
     "Limits",
     "PruneSettings",
@@ -24,6 +26,7 @@ __all__ = [
     "Target",
     "check_fits",
     "deploy",
+    "export_library",
     "export_sources",
     "flash",
     "layer_macs",

@@ -8,17 +8,22 @@ from pathlib import Path
 
 from pipeline.errors import ConfigError, UnsupportedModelError
 from pipeline.paths import firmware_path
-from pipeline.records import Board, DeployPlan, KernelTarget
+from pipeline.records import Board, CameraFormat, DeployPlan, KernelTarget
 
 
 def plan_model(
-    tflite: Path, board: Board | None = None, *, keep_constant_channels: bool = False
+    tflite: Path,
+    board: Board | None = None,
+    *,
+    target: KernelTarget | None = None,
+    keep_constant_channels: bool = False,
 ) -> DeployPlan:
     """Read and plan a .tflite.
 
     Args:
         tflite: the model.
         board: on whose core it is to run; None is any core.
+        target: whose kernels run it; None is the board's.
         keep_constant_channels: leave channels in that are the same whatever the input.
     Raises:
         UnsupportedModelError: it is no usable model.
@@ -29,7 +34,7 @@ def plan_model(
     from pipeline.plan.fold_padding import fold_padding
     from pipeline.plan.graph import read_graph
 
-    kernels = _kernels_of(board)
+    kernels = target or _kernels_of(board)
     if not tflite.is_file():
         received = "a folder" if tflite.is_dir() else "nothing of that name"
         raise ConfigError(f"{tflite}: expected a .tflite file. Received: {received}.")
@@ -66,6 +71,7 @@ def export_sources(
     command: str,
     board: Board | None = None,
     keep_constant_channels: bool = False,
+    camera: CameraFormat | None = None,
 ) -> tuple[str, ...]:
     """Write a model's C and the kernels, for use in any other project.
 
@@ -75,26 +81,51 @@ def export_sources(
         command: what the head of the generated files says made them.
         board: on whose core it is to run; None is any core.
         keep_constant_channels: as of `plan_model`.
+        camera: whose frames the model is to take; None for none.
     Returns:
         Names of the files in `out`, sorted.
     Raises:
-        UnsupportedModelError: it is no usable model.
+        UnsupportedModelError: it is no usable model, or takes no picture for a camera to fill.
         ConfigError: `out` is in use or cannot be written.
     """
+    from pipeline.codegen.camera import CAMERA_FILES, generate_camera
     from pipeline.codegen.render import generate
+    from pipeline.data.resampling import plan_frame
 
     plan = plan_model(tflite, board, keep_constant_channels=keep_constant_channels)
+    frame = None if camera is None else plan_frame(camera, plan.graph)
     if out.exists() and any(out.iterdir()):
         raise ConfigError(f"--out {out}: expected a new or empty folder. Received: one with files.")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"--out {out}: cannot be made: {error}.") from error
-    source = generate(plan, out, command=command)
-    root = firmware_path() / "lib" / "kernels"
-    folders = [root] if plan.target is KernelTarget.PORTABLE else [root, root / "dsp"]
-    kernels = [path.relative_to(root) for folder in folders for path in folder.glob("*.[ch]")]
-    for path in kernels:
-        (out / path).parent.mkdir(exist_ok=True)
-        shutil.copy2(root / path, out / path)
-    return tuple(sorted([*source.files, *map(Path.as_posix, kernels)]))
+    files = generate(plan, out, command=command).files
+    if frame is not None:
+        generate_camera(frame, plan, out, command=command)
+        files += CAMERA_FILES
+    library = library_sources(plan.target, camera=frame is not None)
+    for name, path in library.items():
+        (out / name).parent.mkdir(exist_ok=True)
+        shutil.copy2(path, out / name)
+    return tuple(sorted([*files, *library]))
+
+
+def library_sources(target: KernelTarget, *, camera: bool) -> dict[str, Path]:
+    """The C that generated code may call: names as it includes them, and where they lie.
+
+    Args:
+        target: the kernels.
+        camera: whether frames are taken, too.
+    """
+    root = firmware_path() / "lib"
+    folders = {"": root / "kernels"}
+    if target is KernelTarget.DSP:
+        folders["dsp/"] = root / "kernels" / "dsp"
+    if camera:
+        folders["camera/"] = root / "camera"
+    return {
+        prefix + path.name: path
+        for prefix, folder in folders.items()
+        for path in sorted(folder.glob("*.[ch]"))
+    }

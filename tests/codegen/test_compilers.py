@@ -13,16 +13,24 @@ import pytest
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
+from pipeline.codegen.camera import generate_camera
 from pipeline.codegen.render import generate
+from pipeline.data.frames import parse_camera
+from pipeline.data.resampling import plan_frame
 from pipeline.device.board import load_board
 from pipeline.paths import cache_path, firmware_path
+from pipeline.plan.deploy import make_plan
+from pipeline.plan.graph import parse_graph
+from pipeline.records import KernelTarget
 from pipeline.stages import plan_model
 from tests.random_draw import SeededDraw
 from tests.random_models import random_graph, random_operator
 from tests.random_operators import OPERATORS
+from tests.small_models import residual_network
 
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
 KERNELS = firmware_path() / "lib" / "kernels"
+CAMERA = firmware_path() / "lib" / "camera"
 _FREESTANDING = firmware_path() / "lib" / "freestanding" / "include"
 
 # Zig makes one object of several sources only as a linker, with which some options have no say.
@@ -100,6 +108,17 @@ def test_kernels_compile_without_a_warning(name: str, char: str, tmp_path: Path)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("char", ["-fsigned-char", "-funsigned-char"])
+@pytest.mark.parametrize("name", _TARGETS)
+def test_cameras_compile_without_a_warning(name: str, char: str, tmp_path: Path) -> None:
+    graph = parse_graph(residual_network(), "m", "m")
+    plan = make_plan(graph, KernelTarget.PORTABLE)
+    generate_camera(plan_frame(parse_camera("9x7:rgb565"), graph), plan, tmp_path, command="test")
+    sources = [tmp_path / "model_camera.c", *sorted(CAMERA.glob("*.c"))]
+    compile_all(name, tmp_path, char, f"-I{CAMERA.parent}", *sources)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _TARGETS)
 def test_generated_sources_compile_without_a_warning(
     name: str, sources: list[Path], tmp_path: Path
@@ -108,7 +127,7 @@ def test_generated_sources_compile_without_a_warning(
 
 
 def test_they_need_two_headers_and_no_heap(sources: list[Path]) -> None:
-    files = [path for folder in (KERNELS, *sources) for path in folder.rglob("*.[ch]")]
+    files = [path for folder in (KERNELS, CAMERA, *sources) for path in folder.rglob("*.[ch]")]
     assert len(files) > 60
     for path in files:
         text = path.read_text(encoding="ascii")
@@ -119,7 +138,7 @@ def test_they_need_two_headers_and_no_heap(sources: list[Path]) -> None:
 @pytest.mark.needs("arm-none-eabi-gcc")
 def test_they_keep_nothing_between_calls(sources: list[Path], tmp_path: Path) -> None:
     """All that is written lies in the arena or on the stack: several tasks may run one model."""
-    units = [*units_of(sources, tmp_path), *sorted(KERNELS.rglob("*.c"))]
+    units = [*units_of(sources, tmp_path), *sorted(KERNELS.rglob("*.c")), *CAMERA.glob("*.c")]
     compile_all("arm-none-eabi-gcc", tmp_path, *units)
     objects = sorted(tmp_path.glob("*.o"))
     assert len(objects) == len(units)
