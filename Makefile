@@ -29,6 +29,9 @@ FLASH_OPTIONS = $(if $(BOARD),--board $(call quote,$(BOARD))) $(if $(PORT),--por
 
 # make test
 PYTEST_ARGS ?=
+# make hil
+FLASH ?=
+FLASH_FIRST = $(BIN)/espalier flash $(if $(filter echo,$(FLASH)),--echo,$(call quote,$(FLASH))) $(FLASH_OPTIONS)
 # make bench
 BENCH_JSON ?= .cache/bench.json
 FULL ?=
@@ -41,7 +44,7 @@ FUZZ_MODEL ?=
 C_SOURCES = find firmware boards -name .pio -prune -o -type f \( -name '*.c' -o -name '*.cc' -o -name '*.h' \) -print0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run flash test test-fast test-renode check format bench fuzz pin clean
+.PHONY: help setup run flash test test-fast test-renode hil check format bench fuzz pin clean
 .NOTPARALLEL:
 
 help:  ## list the targets
@@ -69,6 +72,13 @@ test-fast: $(STAMP)  ## the tests that need neither emulator nor minutes
 
 test-renode: $(STAMP)  ## Renode's tests and the Robot file: on Renode where it is, else on a stand-in
 	$(BIN)/python -m pytest -m renode -rs $(PYTEST_ARGS)
+hil: $(STAMP)  ## device tests and faults on a board that is plugged in (BOARD=nano33 PORT= FLASH=echo or a model: first)
+	@test -n $(call quote,$(BOARD)) || { echo "hil: expected BOARD=<name of a board that is plugged in>, for" \
+		"example make hil BOARD=nano33. Its port: PORT=, or bench.toml (docs/hil.md)."; exit 2; }
+	@mkdir -p .cache
+	@$(if $(FLASH),$(FLASH_FIRST),true)
+	$(BIN)/python -m pytest tests/device -m hardware --device $(call quote,$(BOARD)) \
+		$(if $(PORT),--port $(call quote,$(PORT))) -rs --junitxml $(call quote,.cache/hil-$(BOARD).xml) $(PYTEST_ARGS)
 
 check: $(STAMP)  ## ruff, formats, mypy, layering, text files
 	$(BIN)/ruff check

@@ -547,3 +547,83 @@ class FramePlan:
     def line_bytes(self) -> int:
         """Memory for them."""
         return self.line_rows * len(self.columns) * self.planes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How a quantity is distributed over its observations, in their unit.
+
+    Attributes:
+        count: of observations.
+        median, p95: values that occurred: at least half, and at least 95 %, are no larger.
+        mean: arithmetic.
+        stdev: sample standard deviation (divisor count - 1); 0 of a single observation.
+        min, max: smallest and largest.
+    """
+
+    count: int
+    median: int
+    p95: int
+    mean: float
+    stdev: float
+    min: int
+    max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockCheck:
+    """A device's clock against the host's over one interval.
+
+    Attributes:
+        host_s, device_s: length of the interval on each; the host's is the middle of what it can
+            have been.
+        drift_percent: by how much the device's is longer; negative where it is shorter.
+        uncertainty_percent: how far off drift_percent may be, because questions and answers take
+            time.
+    """
+
+    host_s: float
+    device_s: float
+    drift_percent: float
+    uncertainty_percent: float
+
+    @property
+    def fast_percent(self) -> float:
+        """By how much the device's clock is fast at least; 0 where it may be right."""
+        return max(0.0, self.drift_percent - self.uncertainty_percent)
+
+    @property
+    def slow_percent(self) -> float:
+        """By how much the device's clock is slow at least; 0 where it may be right."""
+        return max(0.0, -self.drift_percent - self.uncertainty_percent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardMeasurement:
+    """What a board on a serial port did with a set of inputs.
+
+    Attributes:
+        measurement: what every device tells; ticks are those of all timed inferences, in order,
+            going round the inputs; mismatches are inputs that any inference got wrong; outputs
+            are those of the first round.
+        ticks: of the timed inferences.
+        port: where the board is.
+        board, engine, model_sha256: as the device reported them.
+        inferences: compared with the reference, timed or not, without the warm-up.
+        round_trip_us: of the timed inferences on the host's clock, with the bytes both ways.
+        clock_check: the device's clock against the host's; None where the device has no time.
+        free_heap_bytes: after the inferences; None where there is no heap.
+        reset_reason: why the board started last.
+    """
+
+    measurement: Measurement
+    ticks: Spread
+    port: str
+    board: str
+    engine: str
+    model_sha256: str
+    inferences: int
+    round_trip_us: Spread
+    clock_check: ClockCheck | None
+    free_heap_bytes: int | None
+    reset_reason: str

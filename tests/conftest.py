@@ -8,25 +8,29 @@ import shutil
 
 import pytest
 
+from pipeline.errors import PipelineError
 from pipeline.quiet import keep_keras_out_of_home
+from tests.bench import bench_port
 from tests.compiled import HostCompiler
 
 # TensorFlow's start-up notes say nothing about a test.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 keep_keras_out_of_home()
 
-DEVICES = ("host", "unicorn", "qemu", "fake")
-# Run only where they are asked for: each start takes seconds.
-SLOW_DEVICES = ("renode",)
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--device",
         action="append",
-        choices=DEVICES + SLOW_DEVICES,
         default=None,
-        help="run device tests on this device only (repeatable); default: each that is installed",
+        metavar="DEVICE",
+        help="run device tests on this device only (repeatable): fake, host, an emulator, or a "
+        "board that is plugged in; default: each that needs no board and is installed",
+    )
+    parser.addoption(
+        "--port",
+        default=None,
+        help="where the board of --device is; default: what bench.toml says (docs/hil.md)",
     )
     parser.addoption(
         "--require",
@@ -35,6 +39,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="TOOL",
         help="fail instead of skip where this program or Python package is missing (repeatable)",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say at once what a board lacks, rather than in every test."""
+    if not config.getoption("--device"):
+        return
+    from tests.targets import SERIAL, find_target
+
+    targets = [find_target(name) for name in config.getoption("--device")]
+    boards = [target for target in targets if target.kind == SERIAL]
+    port = config.getoption("--port")
+    if port and len(boards) != 1:
+        raise pytest.UsageError(
+            f"--port: expected one board (--device) that hangs there. Received: {len(boards)}. "
+            "Write several boards' ports into bench.toml (docs/hil.md)."
+        )
+    for board in boards:
+        try:
+            bench_port(board.board, port)
+        except PipelineError as error:
+            raise pytest.UsageError(str(error)) from error
 
 
 def tool_is_installed(tool: str) -> bool:

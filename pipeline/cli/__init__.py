@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 from pipeline import __version__
-from pipeline.cli import desk, exporting, models, pruning, runs, studies
+from pipeline.cli import desk, exporting, measuring, models, pruning, runs, studies
 from pipeline.cli.options import Session, Verbs, common
 from pipeline.errors import PipelineError
 
@@ -26,7 +26,7 @@ VERBS = (
     runs.train,
     runs.quantize,
     runs.build,
-    runs.measure,
+    measuring.measure,
     runs.report,
     models.deploy,
     models.plan,

@@ -108,8 +108,8 @@ TOOLCHAIN = click.option(
     type=click.Choice(["auto", "gcc", "zig"]),
     help="auto: GCC where it is on PATH, else Zig.",
 )
-CONFIG_OPTIONS = with_options(
-    click.argument("config", type=click.Path(dir_okay=False, path_type=Path)),
+# What changes a CONFIG, and where its run goes.
+CONFIG_KEYS = with_options(
     click.option(
         "--set",
         "overrides",
@@ -122,4 +122,7 @@ CONFIG_OPTIONS = with_options(
     click.option(
         "--runs", type=click.Path(file_okay=False, path_type=Path), help="Folder of run folders."
     ),
+)
+CONFIG_OPTIONS = with_options(
+    click.argument("config", type=click.Path(dir_okay=False, path_type=Path)), CONFIG_KEYS
 )

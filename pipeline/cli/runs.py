@@ -20,7 +20,7 @@ def run(json_path: Path | None, **options: Any) -> None:
     """Train, prune, quantize, deploy, measure and report what CONFIG (a run.toml) says."""
     from pipeline.report.tables import run_tables
 
-    report = _chain("report", **options)
+    report = chain("report", **options)
     show(report, json_path, run_tables)
     require_match(report["deployment"])
 
@@ -29,7 +29,7 @@ def _stage(stage: str, text: str) -> click.Command:
     """The verb of one stage of a run.toml."""
 
     def function(**options: Any) -> None:
-        click.echo(_chain(stage, **options))
+        click.echo(chain(stage, **options))
 
     function.__name__ = stage
     function.__doc__ = text
@@ -39,7 +39,6 @@ def _stage(stage: str, text: str) -> click.Command:
 train = _stage("train", "Train the model of CONFIG; prints its folder.")
 quantize = _stage("quantize", "Train, prune and quantize the model of CONFIG; prints its folder.")
 build = _stage("build", "Everything of CONFIG up to the firmware; prints its folder.")
-measure = _stage("measure", "Everything of CONFIG up to the measurement; prints its folder.")
 
 
 @verb
@@ -59,7 +58,7 @@ def report(run_folder: Path, json_path: Path | None) -> None:
     show(read_json(path), json_path, run_tables)
 
 
-def _chain(
+def chain(
     stage: str,
     *,
     config: Path,
@@ -68,7 +67,12 @@ def _chain(
     init: str | None,
     runs: Path | None,
 ) -> Any:
-    """Run the stages of a run.toml up to `stage`; returns what that stage made."""
+    """Run the stages of a run.toml up to `stage`; returns what that stage made.
+
+    Args:
+        stage: its verb.
+        config, overrides, data, init, runs: as CONFIG_OPTIONS give them.
+    """
     from pipeline import stages
     from pipeline.config import load_config
 

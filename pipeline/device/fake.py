@@ -81,6 +81,10 @@ class FakeDevice(Device):
         self._is_open = False
         self._out.clear()
 
+    def unplug(self) -> None:
+        """Take the device away; opening it again plugs it in."""
+        self._gone = True
+
     def write(self, data: bytes) -> None:
         """Send bytes; a frame in them may meet its fault."""
         self._check()

@@ -10,6 +10,8 @@ from pipeline.device.frames import (
     HEADER,
     MAGIC,
     REPLY_BIT,
+    RUN_HEAD,
+    UNKNOWN_STACK,
     ErrorCode,
     Frame,
     FrameType,
@@ -39,6 +41,14 @@ class FakeFirmware:
     """A protocol server without a clock: `feed` it bytes, let it `pass_time`.
 
     In text its outputs are int8 probabilities: scale 1/256, zero point -128.
+
+    Args:
+        model: outputs' raw bytes from inputs' raw bytes.
+        input_bytes, output_bytes: of each input and output.
+        facts: further entries of `info`.
+        ticks: of every inference and each of its layers, or what gives the next one's.
+        microseconds: since the start of the device, for `timestamp`.
+        stack_peak_bytes: of every inference.
     """
 
     def __init__(
@@ -48,11 +58,15 @@ class FakeFirmware:
         input_bytes: tuple[int, ...],
         output_bytes: tuple[int, ...],
         facts: Mapping[str, object],
-        ticks: int,
+        ticks: int | Callable[[], int],
+        microseconds: Callable[[], int] = lambda: 0,
+        stack_peak_bytes: int = UNKNOWN_STACK,
     ) -> None:
         self._model = model
         self._input_bytes = sum(input_bytes)
-        self._ticks = ticks
+        self._ticks = ticks if callable(ticks) else lambda: ticks
+        self._microseconds = microseconds
+        self._stack_peak_bytes = stack_peak_bytes
         self._info: dict[str, object] = {
             "protocol": 1,
             "build_id": "0" * 16,
@@ -86,7 +100,11 @@ class FakeFirmware:
         status = self._info["status"]
         failure = [] if status == "ok" else [f"e-[{status}]"]
         return _lines(
-            "m-timestamp-mode-performance", "m-lap-us-0", *failure, "m-init-done", "m-ready"
+            "m-timestamp-mode-performance",
+            f"m-lap-us-{self._microseconds()}",
+            *failure,
+            "m-init-done",
+            "m-ready",
         )
 
     def feed(self, data: bytes) -> bytes:
@@ -191,11 +209,14 @@ class FakeFirmware:
             except RuntimeError as error:
                 return _error(request.sequence, ErrorCode.ENGINE, str(error))
             if request.type == FrameType.RUN:
-                payload = self._ticks.to_bytes(8, "little") + b"\xff\xff\xff\xff" + self._output
+                head = RUN_HEAD.pack(self._ticks(), self._stack_peak_bytes)
+                payload = head + self._output
             else:
                 layers = self._info["layers"]
                 assert isinstance(layers, int)
-                payload = layers.to_bytes(4, "little") + layers * self._ticks.to_bytes(8, "little")
+                payload = layers.to_bytes(4, "little") + layers * self._ticks().to_bytes(
+                    8, "little"
+                )
         return encode_frame(
             Frame(type=request.type | REPLY_BIT, sequence=request.sequence, payload=payload)
         )
@@ -222,7 +243,7 @@ class FakeFirmware:
                 case "profile":
                     return ["m-profile-[ULPMark for tinyML Firmware V0.0.1]", "m-model-[fake]"]
                 case "timestamp":
-                    return ["m-lap-us-0"]
+                    return [f"m-lap-us-{self._microseconds()}"]
                 case "help":
                     return [f"m-{name}" for name in _VERBS]
                 case "info":
@@ -292,7 +313,7 @@ class FakeFirmware:
             "m-warmup-done",
             f"m-infer-start-{int(count)}",
             "m-lap-us-0",
-            f"m-lap-us-{int(count) * self._ticks}",
+            f"m-lap-us-{int(count) * self._ticks()}",
             "m-infer-done",
             self._results(),
         ]

@@ -14,6 +14,9 @@ MAGIC = b"\xa5\x5a"
 HEADER = struct.Struct("<2sBBI")
 CRC = struct.Struct("<I")
 REPLY_BIT = 0x80
+# What a RUN reply begins with: ticks, deepest stack.
+RUN_HEAD = struct.Struct("<QI")
+UNKNOWN_STACK = 0xFFFFFFFF
 
 # No reply is near this long; a longer one is a damaged length.
 MAX_PAYLOAD_BYTES = 1 << 20

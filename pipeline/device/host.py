@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.device.base import Deadline, Device
 from pipeline.device.process import DeviceProcess
-from pipeline.errors import DeviceError
+from pipeline.errors import DeviceError, DeviceTimeout
 
 WRITE_S = 10.0
 _READ_BYTES = 65536
@@ -61,7 +61,7 @@ class HostDevice(Device):
             elif readable:
                 self._receive()
             else:
-                raise DeviceError(
+                raise DeviceTimeout(
                     f"host: the firmware must take {len(data)} bytes within {WRITE_S:g} s. "
                     f"Received: it took {len(data) - len(rest)}. Its command loop hangs."
                 )

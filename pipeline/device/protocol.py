@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pipeline.device.base import Deadline, Device
 from pipeline.device.frames import (
     REPLY_BIT,
+    RUN_HEAD,
+    UNKNOWN_STACK,
     Damaged,
     ErrorCode,
     Frame,
@@ -23,12 +25,13 @@ from pipeline.errors import DeviceError, DeviceTimeout, ProtocolError
 
 # How often a request is sent before its last failure is the user's problem.
 ATTEMPTS = 4
-UNKNOWN_STACK = 0xFFFFFFFF
+
+# Of what a device says for ever, so many bytes are shown.
+_SHOWN_BYTES = 40
 
 _READY = "m-ready"
 _BOOTED = "m-init-done"
 _NAME = "m-name-dut-"
-_RUN_HEAD = struct.Struct("<QI")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +83,14 @@ class Client:
     """
 
     def __init__(self, device: Device, timeouts: Timeouts | None = None) -> None:
+        self.restarts = 0
         self._device = device
         self._timeouts = timeouts or Timeouts()
         self._parser = StreamParser()
         self._items: deque[Item] = deque()
         self._sequence = 0
+        # The deadline after which a last look at the line was taken.
+        self._spent: Deadline | None = None
         # The newest item, for messages: what the device did say when it did not say what it should.
         self._last = "nothing"
 
@@ -122,16 +128,16 @@ class Client:
             DeviceTimeout, ProtocolError: no answer, or none that could be understood.
         """
         payload = self._request(FrameType.RUN, inputs, self._timeouts.run_s)
-        if len(payload) < _RUN_HEAD.size:
+        if len(payload) < RUN_HEAD.size:
             raise ProtocolError(
-                f"{self._device.kind}: a RUN reply has at least {_RUN_HEAD.size} bytes. "
+                f"{self._device.kind}: a RUN reply has at least {RUN_HEAD.size} bytes. "
                 f"Received: {len(payload)}. Build and flash the firmware of this checkout."
             )
-        ticks, stack = _RUN_HEAD.unpack_from(payload)
+        ticks, stack = RUN_HEAD.unpack_from(payload)
         return RunReply(
             ticks=ticks,
             stack_peak_bytes=None if stack == UNKNOWN_STACK else stack,
-            outputs=payload[_RUN_HEAD.size :],
+            outputs=payload[RUN_HEAD.size :],
         )
 
     def layers(self, inputs: bytes) -> tuple[int, ...]:
@@ -181,6 +187,7 @@ class Client:
                 continue
             if item.text == _READY:
                 if _BOOTED in lines:
+                    self.restarts += 1
                     raise _Restart(" ".join(line for line in lines if line.startswith("e-[")))
                 return tuple(lines)
             lines.append(item.text)
@@ -228,15 +235,18 @@ class Client:
         # What went wrong so far: the reply was damaged, the device took bytes of the frame for a
         # command, or it crashed. What follows within gap_s tells which.
         trouble = ""
+        request = deadline
         while (item := self._next(deadline)) is not None:
             is_complaint = isinstance(item, Line) and item.text.startswith("e-[")
             if isinstance(item, Damaged) or is_complaint:
                 if is_complaint or not trouble:
                     trouble = self._last
-                deadline = Deadline(min(deadline.remaining_s, self._timeouts.gap_s))
+                if deadline is request:
+                    deadline = Deadline(min(request.remaining_s, self._timeouts.gap_s))
             elif isinstance(item, Line):
                 booted |= item.text == _BOOTED
                 if item.text == _READY and booted:
+                    self.restarts += 1
                     raise _Restart(trouble)
                 if item.text == _READY and trouble:
                     raise _Damage(trouble)
@@ -292,9 +302,14 @@ class Client:
         """The next item, or None at the deadline.
 
         A device may return b"" before the deadline has passed on this machine's clock: an
-        emulator's idle time passes faster. So b"" is the deadline.
+        emulator's idle time passes faster. So b"" is the deadline. After it what has arrived by
+        then is read, and once only: a device may never stop talking.
         """
         while not self._items:
+            if deadline is self._spent:
+                return None
+            if deadline.expired:
+                self._spent = deadline
             gap_s = self._timeouts.gap_s
             in_gap = self._parser.pending > 0 and gap_s < deadline.remaining_s
             data = self._device.read(Deadline(gap_s) if in_gap else deadline)
@@ -309,10 +324,16 @@ class Client:
         return item
 
     def _drain(self) -> None:
-        """Read and drop until the line is silent."""
+        """Read and drop until the line is silent. Raises DeviceTimeout if it never is."""
         deadline = Deadline(self._timeouts.reply_s)
-        while not deadline.expired and self._device.read(Deadline(self._timeouts.quiet_s)):
-            pass
+        while data := self._device.read(Deadline(self._timeouts.quiet_s)):
+            if deadline.expired:
+                raise DeviceTimeout(
+                    f"{self._device.kind}: the line is never silent: expected {_READY} and then a "
+                    f"pause within {deadline.seconds:g} s. Received: {data[-_SHOWN_BYTES:]!r} and "
+                    "more. Check that the board runs Espalier's firmware and restarts no more, "
+                    "and the baud rate."
+                )
         self._forget()
 
     def _forget(self) -> None:

@@ -114,8 +114,8 @@ class QemuDevice(Device):
     @staticmethod
     def _explain(process: DeviceProcess, error: DeviceError) -> DeviceError:
         """The reason why the line failed: QEMU's own, where it has ended."""
-        closed = "disconnected" in str(error) or not process.is_running
-        return process.death() if closed else error
+        # A line that breaks is QEMU's end, though the process may take a moment longer to be gone.
+        return error if isinstance(error, DeviceTimeout) else process.death()
 
     @staticmethod
     def _listening(process: DeviceProcess) -> tuple[str, str]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from pipeline.device.base import Deadline, Device
 from pipeline.device.port_access import open_error
-from pipeline.errors import DeviceError
+from pipeline.errors import DeviceError, DeviceTimeout
 
 BAUD_RATE = 115200
 WRITE_S = 30.0
+# How long a chip is held in reset.
+RESET_S = 0.1
 
 
 class SerialDevice(Device):
@@ -18,13 +21,16 @@ class SerialDevice(Device):
     Args:
         port: a device path or name (/dev/ttyACM0, COM3), or a URL that pyserial knows.
         baud_rate: bits per second; 8N1.
+        rts_resets: whether the port's RTS holds the chip in reset, as on boards that esptool
+            flashes; others have only their button.
     """
 
     kind = "serial"
 
-    def __init__(self, port: str, baud_rate: int = BAUD_RATE) -> None:
+    def __init__(self, port: str, baud_rate: int = BAUD_RATE, *, rts_resets: bool = False) -> None:
         self._port = port
         self._baud_rate = baud_rate
+        self._rts_resets = rts_resets
         self._serial: Any = None
 
     def open(self) -> None:
@@ -38,7 +44,7 @@ class SerialDevice(Device):
                 write_timeout=WRITE_S,
                 **({} if "://" in self._port else {"exclusive": True}),
             )
-        except (serial.SerialException, OSError, ValueError) as error:
+        except _line_errors(ValueError) as error:
             raise open_error(self._port, error) from error
 
     def close(self) -> None:
@@ -53,6 +59,21 @@ class SerialDevice(Device):
         elif line is not None:
             line.close()
 
+    def reset(self) -> None:
+        """Restart the board where its port can; else only open the port anew."""
+        if not self._rts_resets:
+            super().reset()
+            return
+        line = self._line()
+        try:
+            # DTR would hold the pin down that selects the boot loader.
+            line.dtr = False
+            line.rts = True
+            time.sleep(RESET_S)
+            line.rts = False
+        except _line_errors() as error:
+            raise self._gone(error) from error
+
     def write(self, data: bytes) -> None:
         """Send bytes."""
         import serial
@@ -61,24 +82,23 @@ class SerialDevice(Device):
         try:
             line.write(data)
         except serial.SerialTimeoutException as error:
-            raise DeviceError(
+            raise DeviceTimeout(
                 f"{self._port}: the device must take {len(data)} bytes within {WRITE_S:g} s. "
                 "Received: it took fewer. Reset it."
             ) from error
-        except (serial.SerialException, OSError) as error:
+        except _line_errors() as error:
             raise self._gone(error) from error
 
     def read(self, deadline: Deadline) -> bytes:
         """What has arrived."""
-        import serial
-
         line = self._line()
         try:
             line.timeout = deadline.remaining_s
             data: bytes = line.read(1)
-            while data and not deadline.expired and (waiting := line.in_waiting):
+            # Once, not until nothing waits: a board may send for ever.
+            if data and (waiting := line.in_waiting):
                 data += line.read(waiting)
-        except (serial.SerialException, OSError) as error:
+        except _line_errors() as error:
             raise self._gone(error) from error
         return data
 
@@ -91,3 +111,15 @@ class SerialDevice(Device):
         return DeviceError(
             f"{self._port}: the device has gone away: {error}. Check its cable and power."
         )
+
+
+def _line_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
+    """What a line raises that breaks, and others: pyserial's own is an OSError.
+
+    A terminal's is none, and passes through pyserial where the port hangs up in a bad moment.
+    """
+    try:
+        import termios
+    except ImportError:  # Windows
+        return (OSError, *others)
+    return (OSError, termios.error, *others)

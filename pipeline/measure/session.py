@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -57,11 +57,14 @@ def measure(
     client = Client(device, timeouts)
     client.connect()
     info = client.info()
-    _check_identity(device, info, board, firmware, model_sha256)
-    _check_sizes(device, info, inputs, expected)
+    wanted = {"build_id": firmware.build_id, "board": board.name, "engine": firmware.engine}
+    if model_sha256 is not None:
+        wanted["model_sha256"] = model_sha256
+    check_identity(device, info, wanted)
+    check_sizes(device, info, inputs, expected)
 
     device.count_instructions(True)
-    rows = [_sample_bytes(inputs.x, sample) for sample in range(samples)]
+    rows = sample_rows(inputs.x)
     for _ in range(warmup):
         client.run(rows[0])
     replies: list[RunReply] = []
@@ -76,13 +79,9 @@ def measure(
         if on_progress is not None:
             on_progress(sample + 1, samples)
     device.count_instructions(True)
-    if len(layer_ticks) != info.layers:
-        raise ProtocolError(
-            f"{device.kind}: expected ticks of {info.layers} layers. Received: {len(layer_ticks)}. "
-            "Build and flash the firmware again."
-        )
+    check_layers(device, info, layer_ticks)
 
-    outputs = _split_outputs(device, [reply.outputs for reply in replies], expected)
+    outputs = split_outputs(device, [reply.outputs for reply in replies], expected)
     stacks = [reply.stack_peak_bytes for reply in replies if reply.stack_peak_bytes is not None]
     clock = device.clock or board.clock
     # The cycle counter of an emulated core counts instructions.
@@ -114,15 +113,15 @@ def count_mismatches(outputs: Sequence[Array], expected: Sequence[Array]) -> int
     return int(wrong.sum())
 
 
-def _check_identity(
-    device: Device, info: DeviceInfo, board: Board, firmware: Firmware, model_sha256: str | None
-) -> None:
-    wanted = {
-        "build_id": firmware.build_id,
-        "board": board.name,
-        "engine": firmware.engine,
-        "model_sha256": info.model_sha256 if model_sha256 is None else model_sha256,
-    }
+def check_identity(device: Device, info: DeviceInfo, wanted: Mapping[str, str]) -> None:
+    """Refuse a device that runs something else, or whose engine did not start.
+
+    Args:
+        device, info: what says who it is.
+        wanted: names of DeviceInfo's fields, and what they have to be.
+    Raises:
+        DeviceError: naming the first difference.
+    """
     for key, value in wanted.items():
         received = getattr(info, key)
         if received != value:
@@ -137,9 +136,10 @@ def _check_identity(
         )
 
 
-def _check_sizes(
+def check_sizes(
     device: Device, info: DeviceInfo, inputs: InputSet, expected: Sequence[Array]
 ) -> None:
+    """Raise DeviceError unless the device's inputs and outputs are as large as these."""
     for what, sizes, arrays in (
         ("inputs", info.inputs, inputs.x),
         ("outputs", info.outputs, expected),
@@ -152,11 +152,24 @@ def _check_sizes(
             )
 
 
-def _sample_bytes(arrays: Sequence[Array], sample: int) -> bytes:
-    return b"".join(np.ascontiguousarray(array[sample]).tobytes() for array in arrays)
+def check_layers(device: Device, info: DeviceInfo, layer_ticks: Sequence[int]) -> None:
+    """Raise ProtocolError unless there are ticks of every layer."""
+    if len(layer_ticks) != info.layers:
+        raise ProtocolError(
+            f"{device.kind}: expected ticks of {info.layers} layers. Received: {len(layer_ticks)}. "
+            "Build and flash the firmware again."
+        )
 
 
-def _split_outputs(
+def sample_rows(arrays: Sequence[Array]) -> list[bytes]:
+    """Each sample's inputs as a RUN frame carries them: raw bytes, one input after the other."""
+    return [
+        b"".join(np.ascontiguousarray(array[sample]).tobytes() for array in arrays)
+        for sample in range(len(arrays[0]))
+    ]
+
+
+def split_outputs(
     device: Device, replies: Sequence[bytes], expected: Sequence[Array]
 ) -> tuple[Array, ...]:
     """The replies' bytes as arrays like the expected ones, read-only."""

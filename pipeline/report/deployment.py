@@ -40,7 +40,7 @@ def deployment_report(
     graph = plan.graph
     ticks = TICK_NAMES[measurement.clock]
     estimate = measurement.estimate
-    accuracy = score(measurement.outputs, inputs.y, _output_zero(plan))
+    accuracy = score(measurement.outputs, inputs.y, output_half(plan))
     return {
         "schema": SCHEMA_VERSION,
         "pipeline": __version__,
@@ -131,7 +131,7 @@ def layers(
     ]
 
 
-def _output_zero(plan: DeployPlan) -> float:
+def output_half(plan: DeployPlan) -> float:
     """Raw value that stands for a probability of one half in the first output."""
     quant = plan.graph.tensors[plan.graph.outputs[0]].quant
     return 0.5 if quant is None else 0.5 / quant.scale[0] + quant.zero_point[0]

@@ -63,15 +63,16 @@ def deployment_tables(report: Mapping[str, Any], *, with_layers: bool = True) ->
     ram, flash = report["ram"], report["flash"]
     facts.add_row(
         "RAM",
-        f"{_bytes(ram['total_bytes'])} = arena {_bytes(ram['arena_bytes'])} + static "
-        f"{_bytes(ram['static_bytes'])} + stack {_bytes(ram['stack_peak_bytes'])}",
+        f"{bytes_text(ram['total_bytes'])} = arena {bytes_text(ram['arena_bytes'])} + static "
+        f"{bytes_text(ram['static_bytes'])} + stack {bytes_text(ram['stack_peak_bytes'])}",
     )
     framework = flash["framework_bytes"]
     facts.add_row(
         "flash",
-        f"{_bytes(flash['total_bytes'])} = weights {_bytes(flash['weights_bytes'])} + runtime "
-        f"{_bytes(flash['runtime_bytes'])} + harness {_bytes(flash['harness_bytes'])}"
-        + (f" + framework {_bytes(framework)}" if framework else ""),
+        f"{bytes_text(flash['total_bytes'])} = weights {bytes_text(flash['weights_bytes'])} "
+        f"+ runtime {bytes_text(flash['runtime_bytes'])} "
+        f"+ harness {bytes_text(flash['harness_bytes'])}"
+        + (f" + framework {bytes_text(framework)}" if framework else ""),
     )
     _channels_row(facts, report["constant_channels"])
     parts: list[RenderableType] = [facts]
@@ -115,31 +116,31 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
         for tensor in report[direction]:
             shape = " x ".join(str(size) for size in tensor["shape"])
             facts.add_row(direction[:-1], f"{tensor['dtype']} [{shape}]")
-    facts.add_row("size of the .tflite", _bytes(model["tflite_bytes"]))
+    facts.add_row("size of the .tflite", bytes_text(model["tflite_bytes"]))
     facts.add_row("MACs", f"{model['macs']:,}")
-    facts.add_row("weights", _bytes(report["weights_bytes"]))
+    facts.add_row("weights", bytes_text(report["weights_bytes"]))
     bound = report["lower_bound_bytes"]
-    arena = _bytes(report["arena_bytes"])
-    facts.add_row("arena", f"{arena} (largest live set, the lower bound: {_bytes(bound)})")
-    facts.add_row("scratch in the arena", _bytes(report["scratch_bytes"]))
+    arena = bytes_text(report["arena_bytes"])
+    facts.add_row("arena", f"{arena} (largest live set, the lower bound: {bytes_text(bound)})")
+    facts.add_row("scratch in the arena", bytes_text(report["scratch_bytes"]))
     if "board" in report:
         board = report["board"]
         facts.add_row(
             f"{board['name']} has",
-            f"RAM {_bytes(board['ram_bytes'])}, flash {_bytes(board['flash_bytes'])}",
+            f"RAM {bytes_text(board['ram_bytes'])}, flash {bytes_text(board['flash_bytes'])}",
         )
     facts.add_row("steps", f"{len(report['steps']):,} of {len(report['layers'])} layers")
     channels = report["constant_channels"]
     _channels_row(facts, channels)
     if report["folded_padding"]:
-        names = ", ".join(_short(pad["name"]) for pad in report["folded_padding"])
+        names = ", ".join(short_name(pad["name"]) for pad in report["folded_padding"])
         facts.add_row("padding done by its readers", names)
     removed = [channels_table(channels)] if channels and channels["removed"] else []
     layers = make_table("#", "<layer", "<kind", "<output", "MACs", "steps", "live bytes")
     for index, layer in enumerate(report["layers"]):
         layers.add_row(
             str(index),
-            _short(layer["name"]),
+            short_name(layer["name"]),
             layer["kind"],
             "x".join(str(size) for size in layer["output_shape"]),
             f"{layer['macs']:,}",
@@ -148,7 +149,7 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
         )
     places = make_table("offset", "bytes", "rows", "<steps", "<buffer")
     for place in report["placements"]:
-        name = ", ".join(_short(name) for name in place["tensors"])
+        name = ", ".join(short_name(name) for name in place["tensors"])
         places.add_row(
             f"{place['offset_bytes']:,}",
             f"{place['size_bytes']:,}",
@@ -164,7 +165,7 @@ def slim_tables(report: Mapping[str, Any]) -> Group:
     facts = facts_table(report["model"])
     size = report["tflite_bytes"]
     facts.add_row(
-        "size of the .tflite", f"{_bytes(report['tflite_bytes_before'])} -> {_bytes(size)}"
+        "size of the .tflite", f"{bytes_text(report['tflite_bytes_before'])} -> {bytes_text(size)}"
     )
     channels = report["constant_channels"]
     _channels_row(facts, channels)
@@ -179,7 +180,7 @@ def channels_table(channels: Mapping[str, Any]) -> Table:
     )
     for layer in (*channels["layers"], {**channels, "name": "all layers", "kind": ""}):
         table.add_row(
-            _short(layer["name"]),
+            short_name(layer["name"]),
             layer["kind"],
             *(f"{layer[key]:,}" for key in ("channels", "constant", "removed")),
             *(f"{layer[key]:,}" for key in ("macs_before", "macs")),
@@ -196,8 +197,9 @@ def _channels_row(facts: Table, channels: Mapping[str, Any] | None) -> None:
     text = f"{channels['removed']:,} of {channels['channels']:,} channels removed"
     if channels["removed"]:
         text += (
-            f", MACs {channels['macs_before']:,} -> {channels['macs']:,}, weights "
-            f"{_bytes(channels['weight_bytes_before'])} -> {_bytes(channels['weight_bytes'])}"
+            f", MACs {channels['macs_before']:,} -> {channels['macs']:,}, "
+            f"weights {bytes_text(channels['weight_bytes_before'])} -> "
+            f"{bytes_text(channels['weight_bytes'])}"
         )
     facts.add_row("constant channels", text)
 
@@ -230,8 +232,8 @@ def prune_tables(report: Mapping[str, Any]) -> Group:
         kept, channels = len(group["kept"]), group["channels"]
         style = "dim" if kept == channels else None
         groups.add_row(
-            _short(group["name"]),
-            _short(layers[0]) + more,
+            short_name(group["name"]),
+            short_name(layers[0]) + more,
             f"{channels:,}",
             f"{kept:,}",
             style=style,
@@ -240,7 +242,7 @@ def prune_tables(report: Mapping[str, Any]) -> Group:
     if report["locked"]:
         locks = make_table("<kept whole", "<because")
         for lock in report["locked"]:
-            locks.add_row(_short(lock["layer"]), lock["reason"])
+            locks.add_row(short_name(lock["layer"]), lock["reason"])
         parts.append(locks)
     for item in report["shortfalls"]:
         text = f"{item['group']}: {item['wanted']} wanted, {item['kept']} kept: {item['reason']}"
@@ -273,9 +275,9 @@ def deployed_table(deployed: Mapping[str, Any]) -> Table:
     if "ram_bytes" in deployed:
         worked_out = f"worked out as on {deployed.get('overhead_of')}"
         table.add_row("sizes", "built and run" if deployed["measured"] else worked_out)
-        arena, weights = _bytes(deployed["arena_bytes"]), _bytes(deployed["weights_bytes"])
-        table.add_row("RAM", f"{_bytes(deployed['ram_bytes'])}, arena {arena}")
-        table.add_row("flash", f"{_bytes(deployed['flash_bytes'])}, weights {weights}")
+        arena, weights = bytes_text(deployed["arena_bytes"]), bytes_text(deployed["weights_bytes"])
+        table.add_row("RAM", f"{bytes_text(deployed['ram_bytes'])}, arena {arena}")
+        table.add_row("flash", f"{bytes_text(deployed['flash_bytes'])}, weights {weights}")
     return table
 
 
@@ -326,7 +328,7 @@ def _layer_table(report: Mapping[str, Any], ticks: str) -> Table:
         count, macs = layer[ticks], layer["macs"]
         table.add_row(
             str(index),
-            _short(layer["name"]),
+            short_name(layer["name"]),
             layer["kind"],
             f"{macs:,}" if macs else "-",
             f"{count:,}",
@@ -359,7 +361,8 @@ def _words(key: str) -> str:
     return key.replace("_", " ")
 
 
-def _bytes(value: int | None) -> str:
+def bytes_text(value: int | None) -> str:
+    """A size with thousands separated."""
     return "unknown" if value is None else f"{value:,} B"
 
 
@@ -376,7 +379,7 @@ def _percent(share: float) -> str:
     return f"{share:.2%}"
 
 
-def _short(name: str, limit: int = 44) -> str:
+def short_name(name: str, limit: int = 44) -> str:
     """The end of a long name, which tells more than its beginning.
 
     TFLite joins the names of tensors that it fused with semicolons; the first one is enough.

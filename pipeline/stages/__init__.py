@@ -9,6 +9,7 @@ from pipeline.stages.exporting import ExportRequest, export_library
 from pipeline.stages.firmware import Target
 from pipeline.stages.fitting import check_fits
 from pipeline.stages.flashing import FlashRequest, flash
+from pipeline.stages.measuring import BoardRequest, measure_on_board
 from pipeline.stages.planning import export_sources, layer_macs, plan_model
 from pipeline.stages.prune_methods import Limits, PruneSettings
 from pipeline.stages.pruning import Pruned, prune_file
@@ -16,6 +17,7 @@ from pipeline.stages.running import run
 from pipeline.stages.slimming import slim_file
 
 __all__ = [
+    "BoardRequest",
     "Deployment",
     "ExportRequest",
     "FlashRequest",
@@ -30,6 +32,7 @@ __all__ = [
     "export_sources",
     "flash",
     "layer_macs",
+    "measure_on_board",
     "plan_model",
     "prune_file",
     "run",

@@ -37,6 +37,7 @@ from pipeline.records import (
     Tensor,
 )
 from pipeline.report.progress import Reporter
+from pipeline.stages.benchmarks import benchmark_name
 from pipeline.stages.fitting import check_fits
 from pipeline.stages.keys import stage_key
 from pipeline.stages.planning import layer_macs, plan_model
@@ -159,7 +160,8 @@ class Stages:
 
         Args:
             source: the generated model.
-            model_name: what the firmware calls it on its serial line.
+            model_name: what the firmware calls it on its serial line, unless it is one of
+                MLPerf Tiny's: those go by their benchmarks' names.
         Raises:
             BuildError: the compiler refuses.
             DoesNotFitError: the image is larger than the board.
@@ -200,7 +202,7 @@ class Stages:
 
 def plain_name(model_name: str) -> str:
     """A model's name as firmware has it: it travels in a C string and on a line of ASCII."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", model_name)
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", benchmark_name(model_name))
 
 
 def read_sources(folder: Path) -> SourceTree:

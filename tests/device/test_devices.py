@@ -1,4 +1,4 @@
-"""One suite for every device: the fake, the host process, QEMU and Unicorn."""
+"""One suite for every device: the fake, a process, the emulators, and real boards."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ from pipeline.device.frames import (
 from pipeline.device.protocol import Client
 from pipeline.errors import DeviceError
 from tests.device.conftest import ECHO_BYTES, FAILING, FAULTING, echo
+from tests.targets import SERIAL, Target
+
+# Every output is foreseen, hence a board has to run this engine, too.
+pytestmark = pytest.mark.usefixtures("echo_engine")
 
 INPUT = bytes(range(ECHO_BYTES))
 
@@ -44,14 +48,15 @@ def is_in_step(client: Client) -> bool:
     return client.run(INPUT).outputs == echo(INPUT)
 
 
-def test_info(client: Client, board: str) -> None:
+def test_info(client: Client, target: Target) -> None:
     info = client.info()
     assert info.engine == "echo"
     assert (info.inputs, info.outputs, info.layers) == ((ECHO_BYTES,), (ECHO_BYTES,), 3)
     assert info.arena_bytes == 32
     assert info.status == "ok"
-    clocks = {"mps2_an386": "virtual-time", "nrf52840": "cycle-counter"}
-    assert info.clock == clocks.get(board, "host")
+    clocks = {"mps2_an386": "virtual-time", "nrf52840": "cycle-counter", "host": "host"}
+    clocks |= {"fake": "host", "pty": "cycle-counter"}
+    assert target.kind == SERIAL or info.clock == clocks[target.board or target.kind]
 
 
 @pytest.mark.parametrize("byte", [0x00, 0x01, 0x25, 0xA5, 0x5A, 0xFF])
@@ -62,8 +67,8 @@ def test_run_computes_every_input_afresh(client: Client, byte: int) -> None:
 
 def test_stack_is_known_where_it_can_be(client: Client, kind: str) -> None:
     stack = client.run(INPUT).stack_peak_bytes
-    if kind in ("host", "fake"):
-        assert stack is None
+    if kind in ("host", "fake", SERIAL):
+        assert stack is None or kind == SERIAL
     else:
         assert stack is not None
         assert 64 < stack < 2048
@@ -102,14 +107,24 @@ def test_text_commands(client: Client) -> None:
         ("dance", "e-[Unknown command: dance]"),
         ("infer 0 1", "e-[Inference iterations must be >0]"),
         ("infer 1 -1", "e-[Inference warmup must be >=0]"),
-        ("infer 1 1", "e-[No input loaded]"),
-        ("results", "e-[No inference done]"),
         ("db 00", "e-[db load N comes first]"),
         ("x" * 81, "e-[Command too long]"),
     ],
     ids=lambda text: text[:20],
 )
 def test_a_bad_command_is_answered(client: Client, command: str, reply: str) -> None:
+    assert client.text(command) == (reply,)
+    assert is_in_step(client)
+
+
+@pytest.mark.usefixtures("button")
+@pytest.mark.parametrize(
+    ("command", "reply"),
+    [("infer 1 1", "e-[No input loaded]"), ("results", "e-[No inference done]")],
+)
+def test_a_device_that_has_just_started_has_nothing(
+    client: Client, command: str, reply: str
+) -> None:
     assert client.text(command) == (reply,)
     assert is_in_step(client)
 
@@ -221,8 +236,10 @@ def test_crash_of_the_firmware_is_reported(client: Client, kind: str) -> None:
         "unicorn": r"restarted twice .*e-\[hard fault at 0x",
         "qemu": r"restarted twice .*e-\[hard fault at 0x",
         "fake": r"restarted twice .*e-\[hard fault at 0x",
+        "pty": r"restarted twice .*e-\[hard fault at 0x",
     }
-    with pytest.raises(DeviceError, match=expected[kind]):
+    # A board says so or vanishes, if its port is the chip's own.
+    with pytest.raises(DeviceError, match=expected.get(kind)):
         client.run(FAULTING)
 
 
@@ -236,6 +253,7 @@ def test_crash_is_over_after_a_reset(client: Client, device: Device, kind: str) 
     assert is_in_step(client)
 
 
+@pytest.mark.usefixtures("button")
 def test_reset_in_the_middle_of_a_frame(client: Client, device: Device) -> None:
     device.write(run_frame()[:20])
     device.reset()
@@ -244,6 +262,7 @@ def test_reset_in_the_middle_of_a_frame(client: Client, device: Device) -> None:
     assert is_in_step(client)
 
 
+@pytest.mark.usefixtures("button")
 def test_reset_in_the_middle_of_an_inference(client: Client, device: Device) -> None:
     client.run(INPUT)
     device.write(b"infer 100000 0%")

@@ -12,6 +12,7 @@ from pipeline.device.info import parse_info
 from pipeline.device.protocol import ATTEMPTS, Client, Timeouts
 from pipeline.errors import DeviceError, DeviceTimeout, ProtocolError
 from tests.device.conftest import ECHO_BYTES, echo, fake_echo
+from tests.device.faulty_line import FaultyLine, within
 
 INPUT = bytes(range(ECHO_BYTES))
 
@@ -90,6 +91,52 @@ def test_connecting_to_silence_is_a_timeout() -> None:
     device.write(encode_frame(Frame(type=FrameType.INFO, sequence=0, payload=b"")))
     with pytest.raises(DeviceTimeout, match=r"no answer to 'name' in 3 s.*Received: nothing"):
         Client(device, Timeouts(probes_s=(1.0, 2.0))).connect()
+
+
+# What a device may say for ever: another firmware, a wrong baud rate, a loop of restarts.
+BABBLE = {
+    "lines": b"temperature 21.5\r\n",
+    "no lines": b"U" * 64,
+    "complaints": b"e-[hard fault at 0x0]\r\n",
+    "halves of frames": b"\xa5\x5a",
+    "other frames": encode_frame(Frame(type=0x81, sequence=0, payload=bytes(20))),
+    "ready": b"m-ready\r\n",
+}
+
+
+@pytest.mark.parametrize("babble", BABBLE.values(), ids=BABBLE.keys())
+def test_a_device_that_never_stops_talking_is_an_error_in_time(babble: bytes) -> None:
+    timeouts = Timeouts(
+        banner_s=0.1, reply_s=0.2, run_s=0.3, gap_s=0.1, quiet_s=0.05, probes_s=(0.1, 0.1)
+    )
+    line = FaultyLine(fake_echo())
+    line.open()
+    line.babble = babble
+    with within(20.0), pytest.raises(DeviceTimeout, match="never silent"):
+        Client(line, timeouts).connect()
+    line.babble = b""
+    client = Client(line, timeouts)
+    client.connect()
+    # To a text command `m-ready` is an answer.
+    others = () if babble == BABBLE["ready"] else (lambda: client.text("info"),)
+    for use in (client.info, lambda: client.run(INPUT), *others):
+        line.babble = babble
+        with within(20.0), pytest.raises(DeviceError):
+            use()
+        line.babble = b""
+        client.connect()
+        assert client.run(INPUT).outputs == echo(INPUT)
+
+
+def test_a_loop_of_restarts_is_an_error_in_time() -> None:
+    line = FaultyLine(fake_echo())
+    line.open()
+    client = Client(line)
+    line.babble = b"m-init-done\r\nm-ready\r\n"
+    with within(20.0):
+        client.connect()
+        with pytest.raises(ProtocolError, match="restarted twice"):
+            client.info()
 
 
 def test_connecting_to_a_device_that_is_up_already() -> None:

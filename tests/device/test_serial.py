@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import termios
 import threading
 import tty
 from collections.abc import Iterator
@@ -60,6 +61,71 @@ def test_the_client_speaks_over_a_port(terminal: tuple[int, str]) -> None:
         assert client.run(inputs).outputs == echo(inputs)
         device.write(b"stop")
         server.join(5.0)
+
+
+class Endless:
+    """pyserial's port of a board that never stops talking."""
+
+    in_waiting = 64
+    timeout = 0.0
+    reads = 0
+
+    def read(self, size: int) -> bytes:
+        self.reads += 1
+        return b"U" * size
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_board_that_never_stops_talking_is_read_piece_by_piece(
+    terminal: tuple[int, str],
+) -> None:
+    with SerialDevice(terminal[1]) as device:
+        device._serial.close()
+        device._serial = line = Endless()
+        assert device.read(Deadline(1.0)) == b"U" * 65
+        assert line.reads == 2
+
+
+@pytest.mark.parametrize("use", ["read", "write", "open"])
+def test_a_port_that_hangs_up_in_the_middle_of_a_call_is_a_device_error(
+    use: str, terminal: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang_up(*_: object, **__: object) -> int:
+        # No OSError, and pyserial lets it through.
+        raise termios.error(errno.EIO, "Input/output error")
+
+    device = SerialDevice(terminal[1])
+    if use == "open":
+        monkeypatch.setattr("serial.serial_for_url", hang_up)
+        with pytest.raises(DeviceError, match="cannot open the port"):
+            device.open()
+        return
+    with device:
+        monkeypatch.setattr(device._serial, use, hang_up)
+        with pytest.raises(DeviceError, match="the device has gone away"):
+            device.read(Deadline(1.0)) if use == "read" else device.write(b"name%")
+
+
+def test_a_board_that_esptool_flashes_is_reset_by_its_port(terminal: tuple[int, str]) -> None:
+    class Lines:
+        """pyserial's port, noting what its modem lines are set to."""
+
+        def __init__(self) -> None:
+            object.__setattr__(self, "said", [])
+
+        def __setattr__(self, name: str, value: object) -> None:
+            self.said.append((name, value))
+
+        def close(self) -> None:
+            pass
+
+    with SerialDevice(terminal[1], rts_resets=True) as device:
+        device._serial.close()
+        device._serial = lines = Lines()
+        device.reset()
+    assert lines.said == [("dtr", False), ("rts", True), ("rts", False)]
 
 
 def test_missing_port_is_named() -> None:
