@@ -14,6 +14,7 @@ from pipeline.plan.deploy import make_plan
 from pipeline.plan.graph import read_graph
 from pipeline.records import Array, KernelTarget
 from pipeline.reference import ReferenceModel
+from tests.arduino import simulated
 from tests.cross.machines import MACHINES, RISCV, Machine, compile_sources, run_model
 from tests.random_draw import SeededDraw
 from tests.random_models import random_graph
@@ -49,6 +50,19 @@ def test_firmware_compiles_without_a_warning(machine: Machine, tmp_path: Path) -
     for source in sources:
         language = ["-fno-exceptions", "-fno-rtti"] if source.suffix == ".cc" else []
         compile_sources(machine, [source], tmp_path / "unit.o", *flags, *language)
+
+
+@pytest.mark.needs("riscv64-unknown-elf-gcc")
+def test_port_of_the_esp32c3_compiles_without_a_warning(tmp_path: Path) -> None:
+    """On RISC-V only: the other compiler comes without a C library."""
+    folders = [firmware_path() / "lib" / name for name in ("arduino", "arduino_esp32")]
+    stand_in = Path(simulated.__file__).parent
+    includes = [*folders, CORE, stand_in / "common", stand_in / "esp32"]
+    flags = ["-c", *(f"-I{path}" for path in includes), "-fno-exceptions", "-fno-rtti"]
+    sources = [path for folder in folders for path in folder.glob("*.cc")]
+    assert len(sources) == 2
+    for source in sources:
+        compile_sources(RISCV, [source], tmp_path / "unit.o", *flags)
 
 
 @pytest.mark.emulator
