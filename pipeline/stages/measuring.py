@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from pipeline.device.ports import find_port
 from pipeline.device.protocol import Client
 from pipeline.device.serial import SerialDevice
 from pipeline.errors import ConfigError, DeviceError
+from pipeline.measure.board import measure_board
+from pipeline.measure.session import check_identity
 from pipeline.records import Board, BoardMeasurement, DeployPlan, Firmware, InputSet
 from pipeline.report.measurement import measurement_report
 from pipeline.report.progress import Reporter
@@ -62,17 +65,15 @@ def measure_on_board(request: BoardRequest, reporter: Reporter) -> dict[str, Any
         DeviceError: no board, another model on it, or none that this checkout knows.
         PipelineError: see `measure_board`, `plan_model`, `read_inputs`.
     """
-    if request.model is not None and not request.model.is_file():
-        # Before the board is looked for: this is what the user can mend at once.
-        raise ConfigError(
-            f"{request.model}: expected the .tflite that is on the board. Received: no such file."
-        )
+    # Before the board is looked for: this is what the user can mend at once.
+    _check_model(request.model)
     port = find_port(request.board, request.port or "").path
     reporter.headline(f"measure {request.board.name} on {port}")
     with SerialDevice(port) as device:
         client = Client(device)
         client.connect()
         info = client.info()
+        check_identity(device, info, {"board": request.board.name})
         subject = _subject(request, port, info)
         inputs = read_inputs(request.inputs, subject.plan, reporter)
         measured = _measure(request, port, (device, client), subject, inputs, reporter)
@@ -86,6 +87,17 @@ def measure_on_board(request: BoardRequest, reporter: Reporter) -> dict[str, Any
     )
 
 
+def _check_model(model: Path | None) -> None:
+    """Raise ConfigError unless it is a .tflite, or there is none."""
+    if model is None or (model.is_file() and model.suffix == ".tflite"):
+        return
+    received = "a file of another kind" if model.is_file() else "no such file"
+    raise ConfigError(
+        f"{model}: expected the .tflite that is on the board. Received: {received}. Leave it out "
+        "for the one that was flashed."
+    )
+
+
 def _measure(
     request: BoardRequest,
     port: str,
@@ -94,7 +106,6 @@ def _measure(
     inputs: InputSet,
     reporter: Reporter,
 ) -> BoardMeasurement:
-    from pipeline.measure.board import measure_board
     from pipeline.reference import ReferenceModel
 
     reporter.log(f"{len(inputs.x[0]):,} inputs, {request.timed:,} timed inferences")
@@ -131,6 +142,10 @@ def _subject(request: BoardRequest, port: str, info: DeviceInfo) -> _Subject:
             f"Received: {info.model_sha256}.{other} Flash {path.name}, or leave MODEL out."
         )
     plan, known = _plan_of(path, request.board, info)
+    if flashed is not None:
+        # A run's model has a name of its own, and its file has none.
+        graph = dataclasses.replace(plan.graph, name=flashed.model_name)
+        plan = dataclasses.replace(plan, graph=graph)
     return _Subject(
         tflite=content,
         plan=plan,

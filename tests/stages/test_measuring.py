@@ -194,7 +194,7 @@ def flash(tflite: Path) -> None:
     remember(
         Flashed(
             tflite=tflite,
-            model_name="good",
+            model_name="my_run",
             board="mps2_an386",
             engine="aot",
             firmware=firmware,
@@ -212,7 +212,7 @@ def test_what_was_flashed_is_measured_without_naming_it(
     with board_with(tflite) as board:
         status, report, said = measure(capsys, "--port", board.port, "--timed", "4")
     assert status == 0
-    assert report["model"]["name"] == "good"
+    assert report["model"]["name"] == "my_run"
     assert report["toolchain"] == "gcc 12.2"
     assert report["ram"]["static_bytes"] == SIZE.static_ram_bytes
     assert report["flash_bytes"] == SIZE.flash_bytes
@@ -244,7 +244,7 @@ def test_another_model_than_the_named_one_is_refused(
         status, _, said = measure(capsys, "--port", board.port, str(other))
     assert status == 4
     assert "another model is on the board. Expected other.tflite with sha256" in said
-    assert "That is good. Flash other.tflite" in said
+    assert "That is my_run. Flash other.tflite" in said
 
 
 @pytest.mark.usefixtures("hurry", "cache")
@@ -428,6 +428,7 @@ USAGE = {
     "a config's option": (["--board", "x", "--set", "a.b=1"], "--set goes only with a CONFIG"),
     "a board's option": (["run.toml", "--port", "x"], "--port goes only with --board"),
     "no such model": (["none.tflite", "--board", "x", "--port", "y"], "Received: no such file"),
+    "no .tflite": (["pyproject.toml.keras", "--board", "x", "--port", "y"], "expected the .tflite"),
     "no folder": (["--board", "x", "--json", "none/x.json"], "its folder does not exist"),
 }
 
