@@ -16,16 +16,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.artifacts import hash_tree, write_json
+from pipeline.build.kernel_guard import check_kernels
 from pipeline.build.size import ImageSize, check_fits, read_size
-from pipeline.build.toolchain import Toolchain, find_toolchain
+from pipeline.build.tflm_library import build_tflm_library, hash_sources, tflm_folder
+from pipeline.build.toolchain import Toolchain, compiler_of, find_toolchain
 from pipeline.errors import BuildError, ConfigError, MissingToolError
 from pipeline.paths import boards_path, cache_path, firmware_path
-from pipeline.records import Board, Firmware, SourceTree
+from pipeline.records import Board, Firmware, KernelGuard, SourceTree
 
 ELF = "firmware.elf"
 SIZE = "size.json"
@@ -50,6 +52,7 @@ def build_firmware(
     *,
     model_name: str = "none",
     toolchain: str = "auto",
+    guards: Sequence[KernelGuard] = (),
     log: Callable[[str], None] = _ignore,
 ) -> Firmware:
     """Compile and link a firmware into `out`: firmware.elf, size.json, build.log.
@@ -64,6 +67,7 @@ def build_firmware(
         model_name: what the firmware's `profile` command says; "vww01" and "ic01" make text
             commands load pixels, as MLPerf Tiny's runner sends them.
         toolchain: "auto", "gcc" or "zig".
+        guards: kernels that have to be in the image.
         log: called with lines of progress.
     Raises:
         ConfigError: the board has no such engine.
@@ -73,6 +77,7 @@ def build_firmware(
     """
     environment = _environment(board, engine)
     compiler = find_toolchain(board, toolchain)
+    tflm = _tflm_variables(board, engine, compiler, log)
     identity = compute_build_id(board, engine, source, compiler, model_name=model_name)
     out.mkdir(parents=True, exist_ok=True)
     elf_path = out / ELF
@@ -89,10 +94,12 @@ def build_firmware(
             "ESPALIER_BUILD_ID": identity,
             "ESPALIER_MODEL_NAME": model_name,
             "ESPALIER_TOOLCHAIN": compiler.kind,
+            **tflm,
         }
         _run_platformio(environment, Path(scratch), variables, out / LOG)
         shutil.copyfile(Path(scratch) / "build" / environment / ELF, elf_path)
     elf_path.chmod(0o755)
+    check_kernels(elf_path, board, guards)
     image = read_size(elf_path) if board.flash_bytes is not None else None
     write_json(out / SIZE, _size_record(image, identity, compiler))
     if image is not None:
@@ -119,6 +126,9 @@ def compute_build_id(
         "model_name": model_name,
         "compiler": str(compiler),
     }
+    tflm = tflm_sources(board, engine)
+    if tflm:
+        facts["tflm"] = tflm
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -128,6 +138,61 @@ def board_engines(board: Board) -> tuple[str, ...]:
     Raises:
         ConfigError: the board has no platformio.ini.
     """
+    prefix = f"env:{board.name}-"
+    sections = _board_ini(board).sections()
+    return tuple(name.removeprefix(prefix) for name in sections if name.startswith(prefix))
+
+
+def tflm_runtime(board: Board) -> str:
+    """Name of the TensorFlow Lite Micro snapshot that a board's environment gets.
+
+    Raises:
+        ConfigError: the board has no engine tflm, or its environment does not say.
+    """
+    environment = _environment(board, "tflm")
+    name = _board_ini(board).get(f"env:{environment}", "custom_tflm", fallback="")
+    if not name:
+        raise ConfigError(
+            f"board '{board.name}': expected 'custom_tflm' in [env:{environment}] of its "
+            "platformio.ini. Received: none. Name the snapshot that it links."
+        )
+    return name
+
+
+def takes_tflm_folder(board: Board, engine: str) -> bool:
+    """Whether an environment links TensorFlow Lite Micro from a folder that the user names."""
+    section = f"env:{_environment(board, engine)}"
+    return _board_ini(board).get(section, "custom_tflm_folder", fallback="no") == "yes"
+
+
+def tflm_sources(board: Board, engine: str) -> str:
+    """Hash of TensorFlow Lite Micro's sources where an environment takes them from a folder."""
+    return hash_sources(tflm_folder()) if takes_tflm_folder(board, engine) else ""
+
+
+def _tflm_variables(
+    board: Board, engine: str, compiler: Toolchain, log: Callable[[str], None]
+) -> dict[str, str]:
+    """What the build scripts need of TensorFlow Lite Micro, compiled first; nothing elsewhere."""
+    if not takes_tflm_folder(board, engine):
+        return {}
+    folder = tflm_folder()
+    if compiler.kind != "gcc":
+        raise MissingToolError(
+            f"board '{board.name}', engine tflm: expected {compiler_of(board)} with newlib. "
+            f"Received: {compiler}. TensorFlow Lite Micro needs a C library."
+        )
+    machine = _board_ini(board).get(board.name, "custom_gcc_flags", fallback="").split()
+    prefix = compiler.name.removesuffix("gcc")
+    library = build_tflm_library(folder, prefix, machine, log)
+    return {
+        "ESPALIER_TFLM_ARCHIVE": str(library.archive),
+        "ESPALIER_TFLM_INCLUDES": os.pathsep.join(map(str, library.includes)),
+        "ESPALIER_TFLM_DEFINES": " ".join(library.defines),
+    }
+
+
+def _board_ini(board: Board) -> configparser.ConfigParser:
     path = boards_path() / board.name / "platformio.ini"
     parser = configparser.ConfigParser(interpolation=None)
     if not parser.read(path, encoding="utf-8"):
@@ -135,8 +200,7 @@ def board_engines(board: Board) -> tuple[str, ...]:
             f"board '{board.name}': expected a file {path}. Received: none. boards/README.md says "
             "what belongs into it."
         )
-    prefix = f"env:{board.name}-"
-    return tuple(name.removeprefix(prefix) for name in parser.sections() if name.startswith(prefix))
+    return parser
 
 
 def _environment(board: Board, engine: str) -> str:

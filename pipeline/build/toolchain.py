@@ -74,6 +74,12 @@ def find_toolchain(board: Board, choice: str = "auto") -> Toolchain:
     )
 
 
+def compiler_of(board: Board) -> str:
+    """The GCC of a board, and where it comes from."""
+    program, origin = _COMPILERS[board.core]
+    return f"{program} on PATH ({origin})"
+
+
 def _gcc_version(program: str) -> str:
     """The full version; Clang, which may stand behind `cc`, only knows the shorter option."""
     for option in ("-dumpfullversion", "-dumpversion"):

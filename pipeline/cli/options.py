@@ -94,7 +94,9 @@ KEEP_CHANNELS = click.option(
     is_flag=True,
     help="Leave channels in that are the same whatever the input.",
 )
-ENGINE = click.option("--engine", default="aot", show_default=True, type=click.Choice(["aot"]))
+ENGINE = click.option(
+    "--engine", default="aot", show_default=True, type=click.Choice(["aot", "tflm"])
+)
 TOOLCHAIN = click.option(
     "--toolchain",
     default="auto",

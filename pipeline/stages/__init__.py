@@ -6,7 +6,7 @@ inputs, settings, sources or tools have changed, and says so when they have not.
 
 from pipeline.stages.deployment import Deployment, Request, deploy, write_outputs
 from pipeline.stages.firmware import Target
-from pipeline.stages.planning import check_fits, export_sources, layer_macs, plan_model
+from pipeline.stages.planning import check_fits, export_sources, layer_macs, plan_model, plan_tflm
 from pipeline.stages.prune_methods import Limits, PruneSettings
 from pipeline.stages.pruning import Pruned, prune_file
 from pipeline.stages.running import run
@@ -24,6 +24,7 @@ __all__ = [
     "export_sources",
     "layer_macs",
     "plan_model",
+    "plan_tflm",
     "prune_file",
     "run",
     "slim_file",
