@@ -2,11 +2,6 @@
 // model (model.h), in an arena of the size that the generator predicted.
 #include "engine.h"
 
-// PlatformIO finds a library by the header that is included; this one carries TFLM for Arduino.
-#if __has_include("Chirale_TensorFlowLite.h")
-#include "Chirale_TensorFlowLite.h"
-#endif
-
 #include <new>
 
 #include "log.h"

@@ -21,7 +21,7 @@ import numpy as np
 from pipeline.errors import UnsupportedModelError
 from pipeline.ops.base import RawOp
 from pipeline.plan.graph import FileModel
-from pipeline.plan.tflm.kernels import KernelMemory, kernel_memory
+from pipeline.plan.tflm.kernels import KernelMemory, described_tensors, kernel_memory
 from pipeline.plan.tflm.planner import Buffer, head_bytes
 from pipeline.plan.tflm.runtimes import Runtime
 from pipeline.records import ARENA_ALIGNMENT_BYTES, Tensor, TflmArena
@@ -168,9 +168,8 @@ class _Arena:
     def prepare(self, raw: RawOp, memory: KernelMemory, requests: int) -> int:
         """Prepare an operator; returns how many scratch buffers have been requested so far."""
         temporary = self.head
-        for tensor in (*raw.inputs, *raw.outputs) * memory.temporaries:
-            if tensor is not None:
-                temporary = self._look_at(tensor, temporary)
+        for tensor in described_tensors(raw, self.runtime):
+            temporary = self._describe(tensor, temporary)
         for size in memory.persistent:
             self.keep_block(size)
         self.peak = max(self.peak, temporary + self.tail)
@@ -192,7 +191,7 @@ class _Arena:
         """Remember the most that both ends have held together."""
         self.peak = max(self.peak, self.head + self.tail)
 
-    def _look_at(self, tensor: Tensor, top: int) -> int:
+    def _describe(self, tensor: Tensor, top: int) -> int:
         """The top of the head after a temporary description of a tensor."""
         structs, word = self.runtime.structs, self.runtime.word_bytes
         top = _round_up(top, word) + structs.tensor

@@ -29,13 +29,10 @@ class KernelMemory:
     Attributes:
         persistent: blocks that stay, in bytes, in order.
         scratch: buffers that are there during the operator, in bytes, in order.
-        temporaries: how often tensors are looked at while the operator is prepared: a multiple of
-            its inputs and outputs.
     """
 
     persistent: tuple[int, ...] = ()
     scratch: tuple[int, ...] = ()
-    temporaries: int = 1
 
 
 def kernel_memory(raw: RawOp, runtime: Runtime) -> KernelMemory:
@@ -47,6 +44,47 @@ def kernel_memory(raw: RawOp, runtime: Runtime) -> KernelMemory:
     """
     rule = _RULES.get(raw.kind)
     return KernelMemory() if rule is None else rule(raw, runtime)
+
+
+def described_tensors(raw: RawOp, runtime: Runtime) -> tuple[Tensor, ...]:
+    """Tensors that the operator has described to it while it is prepared, repetitions included.
+
+    A description lies in the arena until the operator is prepared, even where the kernel gives it
+    back before. Of the older snapshots not every kernel was read: theirs are counted twice.
+    """
+    inputs, outputs = raw.inputs, raw.outputs
+    everything: tuple[Tensor | None, ...] = (*inputs, *outputs)
+    if runtime.year < 2026:
+        described = everything * 2
+    elif raw.kind in _UNPREPARED:
+        described = ()
+    elif raw.kind in _AXIS_PLACE:
+        described = (inputs[_AXIS_PLACE[raw.kind]],)
+    elif raw.kind is OpKind.RESHAPE:
+        described = (inputs[0], *outputs)
+    elif raw.kind in (OpKind.CONCATENATION, OpKind.TANH):
+        described = (inputs[0], *everything)
+    elif raw.kind in (OpKind.CONV_2D, OpKind.DEPTHWISE_CONV_2D):
+        described = (*inputs[:2], *outputs, *everything)  # the bias once
+    elif raw.kind is OpKind.TRANSPOSE_CONV:
+        described = (*inputs[1:3], *outputs, *inputs[1:], *outputs)  # never the output's shape
+    elif raw.kind in _TWICE or _averages_with_cmsis_nn(raw, runtime):
+        described = everything * 2
+    else:
+        described = everything
+    return tuple(tensor for tensor in described if tensor is not None)
+
+
+# Operators whose kernels have nothing to prepare.
+_UNPREPARED = (OpKind.ARG_MAX, OpKind.MAXIMUM, OpKind.MINIMUM, OpKind.PACK, OpKind.SHAPE)
+# Operators that look at one input only, and which.
+_AXIS_PLACE: Mapping[OpKind, int] = {OpKind.SPLIT: 0, OpKind.SPLIT_V: 2}
+# Operators that look at everything twice.
+_TWICE = (OpKind.MEAN, OpKind.REDUCE_MAX)
+
+
+def _averages_with_cmsis_nn(raw: RawOp, runtime: Runtime) -> bool:
+    return raw.kind is OpKind.AVERAGE_POOL_2D and runtime.kernels is Kernels.CMSIS_NN
 
 
 def _conv_2d(raw: RawOp, runtime: Runtime) -> KernelMemory:
@@ -132,7 +170,7 @@ def _transpose_conv(raw: RawOp, runtime: Runtime) -> KernelMemory:
 def _average_pool_2d(raw: RawOp, runtime: Runtime) -> KernelMemory:
     x = _tensor(raw, 0)
     needs = runtime.kernels is Kernels.CMSIS_NN and x.dtype == "int8"
-    return KernelMemory(scratch=(_INT32_BYTES * x.shape[3],) if needs else (), temporaries=1)
+    return KernelMemory(scratch=(_INT32_BYTES * x.shape[3],) if needs else ())
 
 
 def _softmax(raw: RawOp, runtime: Runtime) -> KernelMemory:
@@ -145,13 +183,13 @@ def _mean(raw: RawOp, runtime: Runtime) -> KernelMemory:
     x, axes, y = _tensor(raw, 0), _tensor(raw, 1), raw.outputs[0]
     sums = (_INT32_BYTES * y.num_elements,) if x.dtype in _QUANTIZED else ()
     walk = (_INT32_BYTES * len(x.shape), _INT32_BYTES * axes.num_elements)
-    return KernelMemory(scratch=sums + walk if runtime.year >= 2026 else sums, temporaries=2)
+    return KernelMemory(scratch=sums + walk if runtime.year >= 2026 else sums)
 
 
 def _reduce_max(raw: RawOp, runtime: Runtime) -> KernelMemory:
     x, axes = _tensor(raw, 0), _tensor(raw, 1)
     walk = (_INT32_BYTES * len(x.shape), _INT32_BYTES * axes.num_elements)
-    return KernelMemory(scratch=walk, temporaries=1)
+    return KernelMemory(scratch=walk)
 
 
 def _block_moves(raw: RawOp, runtime: Runtime) -> KernelMemory:
