@@ -204,6 +204,7 @@ class Stages:
             "toolchain": str(compiler),
             "model_name": plain_name,
             "tflm": tflm_sources(board, engine),
+            "guards": [guard.symbol_prefix for guard in guards],
         }
         key = stage_key("build", inputs={"source": source.digest}, config=config)
         name = f"build/{board.name}-{engine}"

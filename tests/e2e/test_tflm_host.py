@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def test_arena_of_random_graphs(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["ds_cnn", "resnet8", "mobilenet_v1"])
+@pytest.mark.parametrize("kind", ["ds_cnn", "resnet8", "branches"])
 def test_arena_of_converted_keras_models(kind: str, tmp_path: Path) -> None:
     assert_tight(converted(kind), tmp_path)
 
@@ -80,9 +81,27 @@ def converted(kind: str) -> bytes:
     from pipeline.model.build import build_model
     from pipeline.quantize.convert import quantize_model
 
-    model = build_model(kind, (40, 40, 1), 3)
-    x = np.random.default_rng(0).uniform(-1, 1, (8, 40, 40, 1)).astype(np.float32)
+    shape = (24, 24, 3)
+    model = branches(shape) if kind == "branches" else build_model(kind, shape, 3)
+    x = np.random.default_rng(0).uniform(-1, 1, (8, *shape)).astype(np.float32)
     return quantize_model(model, x)
+
+
+def branches(shape: tuple[int, ...]) -> Any:
+    """Layers that the built-in models do not have."""
+    import keras
+
+    x = keras.Input(shape)
+    y = keras.layers.Conv2D(12, 3, strides=2, padding="same", activation="hard_swish")(x)
+    up = keras.layers.Conv2DTranspose(6, 3, strides=2, padding="same", activation="relu")(y)
+    wide = keras.layers.UpSampling2D(2, interpolation="bilinear")(keras.layers.MaxPooling2D(2)(up))
+    both = keras.layers.Concatenate()([up, wide])
+    deep = keras.layers.DepthwiseConv2D(5, padding="same", depth_multiplier=2)(both)
+    gate = keras.layers.GlobalAveragePooling2D(keepdims=True)(deep)
+    gate = keras.layers.Conv2D(24, 1, activation="sigmoid")(gate)
+    scaled = keras.layers.Multiply()([deep, gate])
+    flat = keras.layers.Flatten()(keras.layers.AveragePooling2D(6)(scaled))
+    return keras.Model(x, keras.layers.Dense(3, activation="softmax")(flat))
 
 
 def inputs_of(graph: Graph) -> list[tuple[Array, ...]]:
