@@ -7,7 +7,6 @@ import math
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from pipeline.errors import ConfigError, UnsupportedModelError
 from pipeline.ops.base import RawOp
 from pipeline.ops.table import RESHAPE_KINDS, fold_op, parse_op
+from pipeline.plan.file_model import FileModel
 from pipeline.records import Array, Graph, Op, OpKind, QuantParams, Tensor
 
 _FILE_IDENTIFIER = b"TFL3"
@@ -79,7 +79,7 @@ def parse_graph(data: bytes, name: str, origin: str) -> Graph:
         origin: where the bytes come from, for messages.
     """
     with _intact(data, origin):
-        return Reader(data, name).graph()
+        return _Reader(data, name).graph()
 
 
 def parse_file_model(data: bytes, name: str, origin: str, engine: str) -> FileModel:
@@ -92,7 +92,7 @@ def parse_file_model(data: bytes, name: str, origin: str, engine: str) -> FileMo
         engine: that messages about operators speak of.
     """
     with _intact(data, origin):
-        return Reader(data, name, engine).file_model()
+        return _Reader(data, name, engine).file_model()
 
 
 @contextmanager
@@ -112,29 +112,7 @@ def _intact(data: bytes, origin: str) -> Iterator[None]:
         ) from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileModel:
-    """A model as it stands in the file: no operator folded, split or left out.
-
-    Attributes:
-        name: file name without suffix.
-        data: the bytes of the file.
-        tensors: a tensor's position is its index.
-        ops: in execution order.
-        inputs, outputs: tensor indices, in the model's order.
-        metadata: contents by name.
-    """
-
-    name: str
-    data: bytes = field(repr=False)
-    tensors: tuple[Tensor, ...]
-    ops: tuple[RawOp, ...]
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    metadata: Mapping[str, bytes] = field(repr=False)
-
-
-class Reader:
+class _Reader:
     """The parts of a flatbuffer, turned into records one after the other.
 
     Args:

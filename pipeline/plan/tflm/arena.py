@@ -20,7 +20,7 @@ import numpy as np
 
 from pipeline.errors import UnsupportedModelError
 from pipeline.ops.base import RawOp
-from pipeline.plan.graph import FileModel
+from pipeline.plan.file_model import FileModel
 from pipeline.plan.tflm.kernels import KernelMemory, described_tensors, kernel_memory
 from pipeline.plan.tflm.planner import Buffer, head_bytes
 from pipeline.plan.tflm.runtimes import Runtime

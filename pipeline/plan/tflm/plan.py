@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pipeline.errors import ConfigError, UnsupportedModelError
 from pipeline.ops.base import RawOp
-from pipeline.plan.graph import FileModel, parse_file_model
+from pipeline.plan.file_model import FileModel
+from pipeline.plan.graph import parse_file_model
 from pipeline.plan.tflm.arena import predict_arena
 from pipeline.plan.tflm.operators import KERNEL_PREFIXES, OPERATORS
 from pipeline.plan.tflm.runtimes import Runtime

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import UnsupportedModelError
-from pipeline.plan.graph import FileModel, parse_file_model
+from pipeline.plan.file_model import FileModel
+from pipeline.plan.graph import parse_file_model
 from pipeline.plan.tflm.arena import predict_arena
 from pipeline.plan.tflm.kernels import kernel_memory
 from pipeline.plan.tflm.runtimes import RUNTIMES, Runtime, find_runtime
