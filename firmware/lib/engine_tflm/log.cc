@@ -12,16 +12,22 @@ constexpr size_t kCapacity = 192;
 
 char text[kCapacity];
 size_t used;
-bool separate;  // a message has ended; the next one needs something between
+const char *pending = "";  // a prefix that nothing has followed yet: it is not copied in vain
+bool separate;             // a message has ended; the next one needs something between
 
 void append(char value) {
   if (used < kCapacity - 1) text[used++] = value;
   text[used] = '\0';
 }
 
+void append_pending() {
+  for (; *pending != '\0'; ++pending) append(*pending);
+}
+
 void put(char value) {
+  append_pending();
   if (value == '\r' || value == '\n') {
-    separate = used != 0;
+    separate = true;
     return;
   }
   if (separate) {
@@ -60,40 +66,54 @@ void put_real(double value) {
   }
 }
 
+// What follows a percent sign: flags and width are skipped.
+struct Conversion {
+  char kind;
+  unsigned longs;  // how often wider than int
+};
+
+const char *parse(const char *format, Conversion *conversion) {
+  *conversion = {'\0', 0};
+  for (; *format != '\0'; ++format) {
+    if (*format == 'l' || *format == 'j') {
+      ++conversion->longs;
+    } else if (*format == 'z' || *format == 't') {
+      conversion->longs = sizeof(size_t) > sizeof(long) ? 2 : 1;
+    } else if ((*format < '0' || *format > '9') && *format != '.' && *format != '-' &&
+               *format != 'h') {
+      conversion->kind = *format;
+      return format;
+    }
+  }
+  return format - 1;
+}
+
 }  // namespace
 
 void log_begin(const char *prefix) {
+  pending = prefix;
   used = 0;
   separate = false;
   text[0] = '\0';
-  put_text(prefix);
 }
 
-const char *log_text() { return text; }
+const char *log_text() {
+  append_pending();
+  return text;
+}
 
-// The conversions that occur in TFLM, of any width; a C library's would take several kilobytes and,
-// where floats are concerned, a heap.
+// The conversions that occur in TFLM; a C library's would take several kilobytes and, where floats
+// are concerned, a heap.
 void log_format(const char *format, va_list arguments) {
   for (; *format != '\0'; ++format) {
     if (*format != '%') {
       put(*format);
       continue;
     }
-    unsigned longs = 0;
-    ++format;
-    for (; *format != '\0'; ++format) {
-      if (*format == 'l' || *format == 'j') {
-        ++longs;
-      } else if (*format == 'z' || *format == 't') {
-        longs = sizeof(size_t) > sizeof(long) ? 2 : 1;
-      } else if ((*format < '0' || *format > '9') && *format != '.' && *format != '-' &&
-                 *format != 'h') {
-        break;
-      }
-    }
-    switch (*format) {
-      case '\0':
-        return;
+    Conversion conversion;
+    format = parse(format + 1, &conversion);
+    const unsigned longs = conversion.longs;
+    switch (conversion.kind) {
       case 'd':
       case 'i':
         put_signed(longs == 0   ? va_arg(arguments, int)
@@ -105,7 +125,7 @@ void log_format(const char *format, va_list arguments) {
         put_number(longs == 0   ? va_arg(arguments, unsigned)
                    : longs == 1 ? va_arg(arguments, unsigned long)
                                 : va_arg(arguments, unsigned long long),
-                   *format == 'x' ? 16 : 10);
+                   conversion.kind == 'x' ? 16 : 10);
         break;
       case 'p':
         put_number(reinterpret_cast<uintptr_t>(va_arg(arguments, void *)), 16);
@@ -122,7 +142,7 @@ void log_format(const char *format, va_list arguments) {
         put_real(va_arg(arguments, double));
         break;
       default:
-        put(*format);
+        put(conversion.kind == '\0' ? '%' : conversion.kind);
     }
   }
 }

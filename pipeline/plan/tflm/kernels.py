@@ -16,7 +16,7 @@ from pipeline.records import OpKind, Tensor
 
 _INT32_BYTES = 4
 _INT16_BYTES = 2
-# Of tensors whose dimensions a kernel copies before it writes them.
+# Types whose kernels sum up in a buffer of their own.
 _QUANTIZED = ("int8", "int16")
 # More input channels than this make CMSIS-NN turn a transposed convolution round.
 _REVERSED_ABOVE_CHANNELS = 16
