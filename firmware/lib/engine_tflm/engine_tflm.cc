@@ -1,9 +1,8 @@
 // The tflm engine behind engine.h: TensorFlow Lite Micro's (TFLM) interpreter over a generated
 // model (model.h), in an arena of the size that the generator predicted.
-#include "engine.h"
-
 #include <new>
 
+#include "engine.h"
 #include "log.h"
 #include "model.h"
 #include "port.h"

@@ -230,7 +230,12 @@ RUNTIMES: Mapping[str, Runtime] = {
             name="chirale-2.0.0",
             title="Chirale_TensorFLowLite 2.0.0 (TFLM of 2023 with CMSIS-NN)",
             year=2023,
-            params={**_PARAMS_NARROW, OpKind.CONV_2D: (24, 4), OpKind.STRIDED_SLICE: (20, 4)},
+            params={
+                **_PARAMS_NARROW,
+                OpKind.CONV_2D: (24, 4),
+                OpKind.FULLY_CONNECTED: (4, 1),
+                OpKind.STRIDED_SLICE: (20, 4),
+            },
             op_data={
                 **_OP_DATA_CMSIS_NN,
                 OpKind.FULLY_CONNECTED: 60,
