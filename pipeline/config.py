@@ -169,7 +169,7 @@ class DeploySection:
 
     Attributes:
         board: a folder of boards/.
-        engine: "aot".
+        engine: "aot" or "tflm".
         emulator: "auto" takes the first of the board's emulators that is installed.
         toolchain: "auto" takes GCC where it is installed, else Zig.
         inputs: "test" is the test split; else a spec as of `espalier deploy --inputs`.
@@ -179,7 +179,7 @@ class DeploySection:
     """
 
     board: str = setting("mps2_an386")
-    engine: str = setting("aot", choices=("aot",))
+    engine: str = setting("aot", choices=("aot", "tflm"))
     emulator: str = setting("auto")
     toolchain: str = setting("auto", choices=("auto", "gcc", "zig"))
     inputs: str = setting(TEST_SPLIT)

@@ -286,6 +286,86 @@ class DeployPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TflmArena:
+    """The tensor arena that TensorFlow Lite Micro asks for.
+
+    Attributes:
+        arena_bytes: the size to reserve.
+        head_bytes: activations and scratch buffers.
+        tail_bytes: what stays: descriptions of tensors and operators, data of the kernels.
+        peak_bytes: the most that is needed at any moment of the start; TFLM's tables for the
+            memory planner may take more than activations do.
+    """
+
+    arena_bytes: int
+    head_bytes: int
+    tail_bytes: int
+    peak_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelGuard:
+    """A kernel that has to be in an image.
+
+    Attributes:
+        kind: of the operator that it computes.
+        library: that it comes from, for messages.
+        symbol_prefix: what the names of its functions start with.
+    """
+
+    kind: OpKind
+    library: str
+    symbol_prefix: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TflmPlan:
+    """A model as TensorFlow Lite Micro (TFLM) will run it.
+
+    Attributes:
+        graph: each operator of the file is one of it; without attributes.
+        runtime: name of the TFLM snapshot (pipeline/plan/tflm/runtimes.py).
+        arena: what it asks for.
+        registrations: C++ calls, without their object, that register the operators needed.
+        guards: kernels that have to be in the image.
+        layer_macs: multiply-accumulates of each operator.
+        tflite: the file.
+    """
+
+    graph: Graph
+    runtime: str
+    arena: TflmArena
+    registrations: tuple[str, ...]
+    guards: tuple[KernelGuard, ...]
+    layer_macs: tuple[int, ...]
+    tflite: bytes = field(compare=False, repr=False)
+
+    @property
+    def channels(self) -> None:
+        """Constant channels stay in: the file runs as it is."""
+        return None
+
+    @property
+    def arena_bytes(self) -> int:
+        """Size of the tensor arena."""
+        return self.arena.arena_bytes
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return sum(self.layer_macs)
+
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of the model in flash: the whole file."""
+        return len(self.tflite)
+
+
+# What any engine is planned as.
+AnyPlan: TypeAlias = DeployPlan | TflmPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceTree:
     """A folder of generated sources.
 

@@ -28,6 +28,7 @@ from pipeline.device.qemu import PROGRAM as QEMU
 from pipeline.device.select import resolve_emulator
 from pipeline.errors import PipelineError
 from pipeline.plan.graph import read_graph
+from pipeline.records import DeployPlan
 from pipeline.report.bench import bench_report, bench_row
 from pipeline.report.bench_tables import bench_tables
 from pipeline.report.progress import Reporter
@@ -128,7 +129,9 @@ def bench_model(
         f"{one.report['toolchain']}, {one.report['emulator']}": one.report["mismatches"]
         for one in done
     }
-    return bench_row(done[0].report, done[0].plan, anchor, mismatches)
+    plan = done[0].plan
+    assert isinstance(plan, DeployPlan)  # of engine aot
+    return bench_row(done[0].report, plan, anchor, mismatches)
 
 
 def deploy_to(path: Path, target: Target, reporter: Reporter) -> Deployment:

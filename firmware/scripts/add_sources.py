@@ -9,6 +9,8 @@ The folders' names are what linker scripts tell harness, runtime and weights apa
 Environment variables (the pipeline sets all of them; a bare `pio run` works without):
 
     ESPALIER_SOURCES      folder of the generated sources, for engines that have any
+    ESPALIER_TFLM_*       where the environment takes TensorFlow Lite Micro from a folder: ARCHIVE,
+                          INCLUDES and DEFINES
     ESPALIER_BUILD_ID     16 hex digits
     ESPALIER_MODEL_NAME   for the `profile` command
     ESPALIER_UPLOAD_SPEED   baud rate of an upload, instead of the board's own
@@ -85,7 +87,8 @@ def add_sources(env):
     libraries = env.GetProjectOption("custom_engine_libraries", "").split()
     runtime = [FIRMWARE / "lib" / name for name in (f"engine_{engine}", *libraries)]
     port = [FIRMWARE / "lib" / name for name in port_libraries(env)]
-    model = [generated_sources(engine)] if libraries else []
+    has_model = env.GetProjectOption("custom_engine_model", "no") == "yes"
+    model = [generated_sources(engine)] if has_model else []
     core = FIRMWARE / "lib" / "core"
     env.Append(CPPPATH=[*map(str, (core, *port, *runtime)), *model])
     identity = {
@@ -104,4 +107,22 @@ def add_sources(env):
     add_group(env, "espalier_model", model, RUNTIME_OPTIMIZATION)
 
 
+def add_tflm(env):
+    """Link TensorFlow Lite Micro, where the pipeline has compiled it from a folder."""
+    archive = os.environ.get("ESPALIER_TFLM_ARCHIVE", "")
+    if env.GetProjectOption("custom_tflm_folder", "no") != "yes":
+        return
+    if not archive:
+        sys.exit(
+            "Error: this environment links TensorFlow Lite Micro from a folder that ESPALIER_TFLM "
+            "names; `espalier build` compiles it first. Received: no ESPALIER_TFLM_ARCHIVE."
+        )
+    for folder in os.environ["ESPALIER_TFLM_INCLUDES"].split(os.pathsep):
+        # As a system's headers: their warnings are not ours.
+        env.Append(CCFLAGS=["-isystem", folder])
+    env.Append(CCFLAGS=os.environ["ESPALIER_TFLM_DEFINES"].split())
+    env.Append(TFLM_ARCHIVE=[env.File(archive)])
+
+
 add_sources(env)  # noqa: F821
+add_tflm(env)  # noqa: F821

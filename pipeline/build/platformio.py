@@ -8,7 +8,6 @@ same time and nothing depends on what was built before. All other boards: regist
 
 from __future__ import annotations
 
-import configparser
 import hashlib
 import json
 import os
@@ -16,18 +15,21 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.artifacts import hash_tree, write_json
 from pipeline.build import registry
 from pipeline.build.complaints import explain
+from pipeline.build.environments import environment_option, find_environment
+from pipeline.build.kernel_guard import check_kernels
 from pipeline.build.size import ImageSize, check_fits, read_framework_size, read_size
-from pipeline.build.toolchain import REGISTRY, Toolchain, find_toolchain
+from pipeline.build.tflm_library import build_tflm_library, hash_sources, tflm_folder
+from pipeline.build.toolchain import REGISTRY, Toolchain, compiler_of, find_toolchain
 from pipeline.errors import BuildError, ConfigError, MissingToolError
 from pipeline.paths import boards_path, cache_path, firmware_path
-from pipeline.records import Board, Firmware, SourceTree
+from pipeline.records import Board, Firmware, KernelGuard, SourceTree
 
 ELF = "firmware.elf"
 SIZE = "size.json"
@@ -50,6 +52,7 @@ def build_firmware(
     *,
     model_name: str = "none",
     toolchain: str = "auto",
+    guards: Sequence[KernelGuard] = (),
     log: Callable[[str], None] = _ignore,
 ) -> Firmware:
     """Compile and link a firmware into `out`: firmware.elf, size.json, build.log.
@@ -64,6 +67,7 @@ def build_firmware(
         model_name: what the firmware's `profile` command says; "vww01" and "ic01" make text
             commands load pixels, as MLPerf Tiny's runner sends them.
         toolchain: "auto", "gcc" or "zig"; boards with a compiler of their own take "auto" only.
+        guards: kernels that have to be in the image.
         log: called with lines of progress.
     Raises:
         ConfigError: the board has no such engine.
@@ -71,8 +75,9 @@ def build_firmware(
         BuildError: compiling or linking failed; the message shows where.
         DoesNotFitError: the image is too large for the board.
     """
-    environment = _environment(board, engine)
+    environment = find_environment(board, engine)
     compiler = find_toolchain(board, toolchain, engine)
+    tflm = _tflm_variables(board, engine, compiler, log)
     identity = compute_build_id(board, engine, source, compiler, model_name=model_name)
     out.mkdir(parents=True, exist_ok=True)
     elf_path = out / ELF
@@ -86,6 +91,7 @@ def build_firmware(
         "ESPALIER_SOURCES": str(source.root.resolve()),
         "ESPALIER_BUILD_ID": identity,
         "ESPALIER_MODEL_NAME": model_name,
+        **tflm,
     }
     image: ImageSize | None
     if compiler.kind == REGISTRY:
@@ -94,6 +100,7 @@ def build_firmware(
         variables["ESPALIER_TOOLCHAIN"] = compiler.kind
         image = _build_with_own_platform(board, environment, variables, out)
     elf_path.chmod(0o755)
+    check_kernels(elf_path, board, guards)
     write_json(out / SIZE, _size_record(image, identity, compiler))
     if image is not None:
         check_fits(image, board)
@@ -148,34 +155,58 @@ def compute_build_id(
         "model_name": model_name,
         "compiler": str(compiler),
     }
+    tflm = tflm_sources(board, engine)
+    if tflm:
+        facts["tflm"] = tflm
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def board_engines(board: Board) -> tuple[str, ...]:
-    """Engines that a board can be built with: its PlatformIO environments.
+def tflm_runtime(board: Board) -> str:
+    """Name of the TensorFlow Lite Micro snapshot that a board's environment gets.
 
     Raises:
-        ConfigError: the board has no platformio.ini.
+        ConfigError: the board has no engine tflm, or its environment does not say.
     """
-    path = boards_path() / board.name / "platformio.ini"
-    parser = configparser.ConfigParser(interpolation=None)
-    if not parser.read(path, encoding="utf-8"):
+    environment = find_environment(board, "tflm")
+    name = environment_option(board, "tflm", "custom_tflm")
+    if not name:
         raise ConfigError(
-            f"board '{board.name}': expected a file {path}. Received: none. boards/README.md says "
-            "what belongs into it."
+            f"board '{board.name}': expected 'custom_tflm' in [env:{environment}] of its "
+            "platformio.ini. Received: none. Name the snapshot that it links."
         )
-    prefix = f"env:{board.name}-"
-    return tuple(name.removeprefix(prefix) for name in parser.sections() if name.startswith(prefix))
+    return name
 
 
-def _environment(board: Board, engine: str) -> str:
-    engines = board_engines(board)
-    if engine not in engines:
-        raise ConfigError(
-            f"engine: expected one of {', '.join(engines)} for board '{board.name}'. "
-            f"Received: '{engine}'."
+def takes_tflm_folder(board: Board, engine: str) -> bool:
+    """Whether an environment links TensorFlow Lite Micro from a folder that the user names."""
+    return environment_option(board, engine, "custom_tflm_folder") == "yes"
+
+
+def tflm_sources(board: Board, engine: str) -> str:
+    """Hash of TensorFlow Lite Micro's sources where an environment takes them from a folder."""
+    return hash_sources(tflm_folder()) if takes_tflm_folder(board, engine) else ""
+
+
+def _tflm_variables(
+    board: Board, engine: str, compiler: Toolchain, log: Callable[[str], None]
+) -> dict[str, str]:
+    """What the build scripts need of TensorFlow Lite Micro, compiled first; nothing elsewhere."""
+    if not takes_tflm_folder(board, engine):
+        return {}
+    folder = tflm_folder()
+    if compiler.kind != "gcc":
+        raise MissingToolError(
+            f"board '{board.name}', engine tflm: expected {compiler_of(board)} with newlib. "
+            f"Received: {compiler}. TensorFlow Lite Micro needs a C library."
         )
-    return f"{board.name}-{engine}"
+    machine = (environment_option(board, engine, "custom_gcc_flags") or "").split()
+    prefix = compiler.name.removesuffix("gcc")
+    library = build_tflm_library(folder, prefix, machine, log)
+    return {
+        "ESPALIER_TFLM_ARCHIVE": str(library.archive),
+        "ESPALIER_TFLM_INCLUDES": os.pathsep.join(map(str, library.includes)),
+        "ESPALIER_TFLM_DEFINES": " ".join(library.defines),
+    }
 
 
 def _write_core_folder(core: Path) -> None:

@@ -6,7 +6,6 @@ the ordinary core folder of the user, where other projects find it as well.
 
 from __future__ import annotations
 
-import configparser
 import contextlib
 import fcntl
 import os
@@ -21,39 +20,15 @@ from pathlib import Path
 
 from pipeline.build.complaints import explain
 from pipeline.errors import BuildError
-from pipeline.paths import boards_path, cache_path, firmware_path
+from pipeline.paths import cache_path, firmware_path
 from pipeline.records import Board
 
-_OWN = "symlink://"
-_LOCAL = "platformio.local.ini"
 # The first build downloads some hundred MB.
 _TIMEOUT_S = 3600
 # What PlatformIO says about downloads.
 _DOWNLOAD = re.compile(r"^(Platform|Tool|Library) Manager: (Installing .*|.* has been installed!)")
 _STEPS = re.compile(r"^(Compiling|Linking|Archiving) ")
 _STEPS_A_LINE = 100
-
-
-def registry_platform(board: Board, engine: str) -> str | None:
-    """The platform that a board's environment downloads, as its platformio.ini names it.
-
-    Returns:
-        For instance "nordicnrf52 @ 10.11.0"; None for a board that needs nothing of the registry.
-    """
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read(
-        [boards_path() / board.name / "platformio.ini", firmware_path() / _LOCAL],
-        encoding="utf-8",
-    )
-    section = f"env:{board.name}-{engine}"
-    if section not in parser:
-        return None
-    names = [section, *(name.strip() for name in parser[section].get("extends", "").split(","))]
-    for name in names:
-        platform = parser[name].get("platform") if name in parser else None
-        if platform is not None:
-            return None if platform.startswith(_OWN) else platform
-    return None
 
 
 @contextmanager

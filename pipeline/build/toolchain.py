@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
-from pipeline.build.registry import registry_platform
+from pipeline.build.environments import registry_platform
 from pipeline.errors import ConfigError, MissingToolError
 from pipeline.records import Board
 
@@ -85,6 +85,12 @@ def find_toolchain(board: Board, choice: str = "auto", engine: str = "aot") -> T
         else f"board '{board.name}': toolchain {choice} is not installed. Expected {expected}. "
         "Received: nothing of that name. Install it, or use --toolchain auto."
     )
+
+
+def compiler_of(board: Board) -> str:
+    """The GCC of a board, and where it comes from."""
+    program, origin = _COMPILERS[board.core]
+    return f"{program} on PATH ({origin})"
 
 
 def _gcc_version(program: str) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.options import BOARD, CAMERA, ENGINE, JSON, KEEP_CHANNELS, TOOLCHAIN, verb
 from pipeline.cli.output import check_writable, require_match, show, write_text
+
+if TYPE_CHECKING:
+    from pipeline.records import Board
 
 
 @verb
@@ -82,6 +86,7 @@ def deploy(
 @verb
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--board", default="mps2_an386", show_default=True, help="Where it is to run.")
+@ENGINE
 @KEEP_CHANNELS
 @click.option(
     "--svg",
@@ -93,6 +98,7 @@ def deploy(
 def plan(
     model: Path,
     board: str,
+    engine: str,
     keep_constant_channels: bool,
     svg_path: Path | None,
     json_path: Path | None,
@@ -105,11 +111,26 @@ def plan(
     from pipeline.report.tables import plan_tables
 
     facts = load_board(board)
+    if engine == "tflm":
+        _plan_tflm(model, facts, svg_path, json_path)
+        return
     made = stages.plan_model(model, facts, keep_constant_channels=keep_constant_channels)
     if svg_path is not None:
         write_text("--svg", svg_path, memory_picture(made))
     show(plan_report(made, stages.layer_macs(made), facts), json_path, plan_tables)
     stages.check_fits(made, facts)
+
+
+def _plan_tflm(model: Path, board: Board, svg_path: Path | None, json_path: Path | None) -> None:
+    from pipeline import stages
+    from pipeline.report.tflm import tflm_plan_report
+    from pipeline.report.tflm_table import tflm_plan_tables
+
+    if svg_path is not None:
+        raise click.UsageError("--svg draws plans of engine aot; TFLM plans its memory itself.")
+    made = stages.plan_tflm(model, board)
+    show(tflm_plan_report(made, board), json_path, tflm_plan_tables)
+    stages.check_fits(made, board)
 
 
 @verb
@@ -122,23 +143,31 @@ def plan(
 )
 @click.option("--board", help="Whose core's kernels to take.  [default: those for any core]")
 @CAMERA
+@ENGINE
 @KEEP_CHANNELS
 def generate(
-    model: Path, out: Path, board: str | None, camera: str | None, keep_constant_channels: bool
+    model: Path,
+    out: Path,
+    board: str | None,
+    engine: str,
+    camera: str | None,
+    keep_constant_channels: bool,
 ) -> None:
-    """Write MODEL (.tflite) as C11 with the kernels it calls, ready for any project."""
+    """Write MODEL (.tflite) as C11 with the kernels it calls, or as C++ for TFLM."""
     from pipeline import stages
     from pipeline.data.frames import parse_camera
     from pipeline.device.board import load_board
 
     command = f"espalier generate {model.name}" + (f" --board {board}" if board else "")
     command += f" --camera {camera}" if camera else ""
+    command += " --engine tflm" if engine == "tflm" else ""
     command += " --keep-constant-channels" if keep_constant_channels else ""
     for name in stages.export_sources(
         model,
         out,
         command=command,
         board=None if board is None else load_board(board),
+        engine=engine,
         keep_constant_channels=keep_constant_channels,
         camera=None if camera is None else parse_camera(camera),
     ):

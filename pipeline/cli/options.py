@@ -100,7 +100,9 @@ CAMERA = click.option(
     help="Also take frames of a camera: rgb565, rgb565le, rgb888 or grey; FIT is that of the "
     "training, crop or fit.",
 )
-ENGINE = click.option("--engine", default="aot", show_default=True, type=click.Choice(["aot"]))
+ENGINE = click.option(
+    "--engine", default="aot", show_default=True, type=click.Choice(["aot", "tflm"])
+)
 TOOLCHAIN = click.option(
     "--toolchain",
     default="auto",

@@ -43,8 +43,14 @@ def check_writable(path: Path | None) -> None:
 def require_match(report: Any) -> None:
     """Raise MismatchError unless every output of a deployment was the reference's."""
     if report["mismatches"]:
+        advice = "Compare them with --outputs; please report the model as a bug."
+        if report["engine"] == "tflm":
+            advice = (
+                "TensorFlow Lite Micro rounds FULLY_CONNECTED twice, TFLite once: small "
+                "differences are its own (docs/tflm.md). Use --engine aot for equal outputs."
+            )
         raise MismatchError(
             f"{report['mismatches']} of {report['inputs']} outputs of {report['model']['name']} on "
             f"{report['emulator']} differ from TFLite's reference kernels. Expected: none. "
-            "Compare them with --outputs; please report the model as a bug."
+            f"{advice}"
         )

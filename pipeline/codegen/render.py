@@ -1,4 +1,4 @@
-"""Render the templates: model.h, model.c, weights.h and weights.c."""
+"""Render the templates: what a model becomes for each engine."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import __version__
-from pipeline.codegen.views import comment_text, model_view
-from pipeline.records import DeployPlan, SourceTree
+from pipeline.codegen.tflm_view import TflmView, tflm_view
+from pipeline.codegen.views import ModelView, comment_text, model_view
+from pipeline.records import DeployPlan, SourceTree, TflmPlan
 
 _TEMPLATES_PATH = Path(__file__).parent / "templates"
-_FILES = ("model.c", "model.h", "weights.c", "weights.h")
+_AOT_FILES = ("model.c", "model.h", "weights.c", "weights.h")
+_TFLM_FILES = ("model.cc", "model.h", "weights.c")
 
 
-def generate(plan: DeployPlan, out: Path, *, command: str) -> SourceTree:
-    """Write the C sources of a model into a folder.
+def generate(plan: DeployPlan | TflmPlan, out: Path, *, command: str) -> SourceTree:
+    """Write the sources of a model into a folder.
 
-    The sources are C11 and need the kernels of firmware/lib/kernels. Two calls with equal
-    arguments write equal bytes.
+    Those of engine aot are C11 and need the kernels of firmware/lib/kernels; those of engine tflm
+    are C++14 and need TensorFlow Lite Micro. Two calls with equal arguments write equal bytes.
 
     Args:
         plan: the model and where its tensors lie.
@@ -28,16 +30,23 @@ def generate(plan: DeployPlan, out: Path, *, command: str) -> SourceTree:
     Returns:
         The files with their digest.
     """
-    view = model_view(plan)
+    if isinstance(plan, TflmPlan):
+        return _render(tflm_view(plan), "tflm/", _TFLM_FILES, out, command)
+    return _render(model_view(plan), "", _AOT_FILES, out, command)
+
+
+def _render(
+    view: ModelView | TflmView, folder: str, files: tuple[str, ...], out: Path, command: str
+) -> SourceTree:
     out.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     line = comment_text(" ".join(command.split()))
-    for name in _FILES:
-        template = environment().get_template(f"{name}.jinja")
+    for name in files:
+        template = environment().get_template(f"{folder}{name}.jinja")
         text = template.render(model=view, version=__version__, command=line)
         (out / name).write_text(text, encoding="ascii")
         digest.update(f"{name}\n{len(text)}\n{text}".encode("ascii"))
-    return SourceTree(root=out, files=_FILES, digest=digest.hexdigest())
+    return SourceTree(root=out, files=files, digest=digest.hexdigest())
 
 
 @cache

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from pipeline.errors import ConfigError, UnsupportedModelError
 from pipeline.ops.base import RawOp
 from pipeline.ops.table import RESHAPE_KINDS, fold_op, parse_op
+from pipeline.plan.file_model import FileModel
 from pipeline.records import Array, Graph, Op, OpKind, QuantParams, Tensor
 
 _FILE_IDENTIFIER = b"TFL3"
@@ -76,13 +78,33 @@ def parse_graph(data: bytes, name: str, origin: str) -> Graph:
         name: of the graph.
         origin: where the bytes come from, for messages.
     """
+    with _intact(data, origin):
+        return _Reader(data, name).graph()
+
+
+def parse_file_model(data: bytes, name: str, origin: str, engine: str) -> FileModel:
+    """Read the bytes of a .tflite file without changing anything; see `read_graph`.
+
+    Args:
+        data: the bytes.
+        name: of the model.
+        origin: where the bytes come from, for messages.
+        engine: that messages about operators speak of.
+    """
+    with _intact(data, origin):
+        return _Reader(data, name, engine).file_model()
+
+
+@contextmanager
+def _intact(data: bytes, origin: str) -> Iterator[None]:
+    """Turn what a damaged file does to its reader into a message about the file."""
     if data[4:8] != _FILE_IDENTIFIER:
         raise UnsupportedModelError(
             f"'{origin}' is not a TensorFlow Lite model: bytes 4 to 8 must be 'TFL3'. "
             f"Received: {data[4:8]!r}. Give a .tflite file, or a .keras file with --data."
         )
     try:
-        return _Reader(data, name).graph()
+        yield
     except _DAMAGE as error:
         raise UnsupportedModelError(
             f"'{origin}' is truncated or damaged: {error}. "
@@ -91,13 +113,20 @@ def parse_graph(data: bytes, name: str, origin: str) -> Graph:
 
 
 class _Reader:
-    """The parts of a flatbuffer, turned into records one after the other."""
+    """The parts of a flatbuffer, turned into records one after the other.
 
-    def __init__(self, data: bytes, name: str) -> None:
+    Args:
+        data: of the file.
+        name: of the graph.
+        engine: that messages about operators speak of.
+    """
+
+    def __init__(self, data: bytes, name: str, engine: str = "aot") -> None:
         import tflite
 
         self._data = data
         self._name = name
+        self._engine = engine
         self._model: Any = tflite.Model.GetRootAsModel(data, 0)
         if self._model.SubgraphsLength() != 1:
             raise UnsupportedModelError(
@@ -113,18 +142,12 @@ class _Reader:
         }
 
     def graph(self) -> Graph:
-        tensors = [self._tensor(index) for index in range(self._subgraph.TensorsLength())]
-        inputs = tuple(self._subgraph.Inputs(i) for i in range(self._subgraph.InputsLength()))
-        outputs = tuple(self._subgraph.Outputs(i) for i in range(self._subgraph.OutputsLength()))
-        operators = [self._subgraph.Operators(i) for i in range(self._subgraph.OperatorsLength())]
-        self._check_kinds(operators)
-        self._check_indices(inputs, outputs, len(tensors))
+        """The graph, with what is constant folded."""
+        tensors = self._tensors()
+        inputs, outputs = self._ends(len(tensors))
         known = set(inputs) | {tensor.index for tensor in tensors if tensor.constant is not None}
         ops: list[Op] = []
-        for operator in operators:
-            raw = self._raw_op(operator, tensors)
-            self._check_order(raw, known)
-            known.update(tensor.index for tensor in raw.outputs)
+        for raw in self._raw_ops(tensors, known):
             constant = fold_op(raw)
             if constant is not None:
                 output = raw.outputs[0]
@@ -146,6 +169,54 @@ class _Reader:
             inputs=inputs,
             outputs=outputs,
         )
+
+    def file_model(self) -> FileModel:
+        """Everything as it stands in the file."""
+        tensors = self._tensors()
+        inputs, outputs = self._ends(len(tensors))
+        known = set(inputs) | {tensor.index for tensor in tensors if tensor.constant is not None}
+        ops = tuple(self._raw_ops(tensors, known))
+        self._check_ends(tensors, inputs, outputs, known)
+        return FileModel(
+            name=self._name,
+            data=self._data,
+            tensors=tuple(tensors),
+            ops=ops,
+            inputs=inputs,
+            outputs=outputs,
+            metadata=self._metadata(),
+        )
+
+    def _tensors(self) -> list[Tensor]:
+        return [self._tensor(index) for index in range(self._subgraph.TensorsLength())]
+
+    def _ends(self, num_tensors: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Tensors that are the inputs and the outputs."""
+        inputs = tuple(self._subgraph.Inputs(i) for i in range(self._subgraph.InputsLength()))
+        outputs = tuple(self._subgraph.Outputs(i) for i in range(self._subgraph.OutputsLength()))
+        self._check_indices(inputs, outputs, num_tensors)
+        return inputs, outputs
+
+    def _raw_ops(self, tensors: list[Tensor], known: set[int]) -> Iterator[RawOp]:
+        """Operators in order; the caller may put a constant in place of an output."""
+        operators = [self._subgraph.Operators(i) for i in range(self._subgraph.OperatorsLength())]
+        self._check_kinds(operators)
+        for operator in operators:
+            raw = self._raw_op(operator, tensors)
+            self._check_order(raw, known)
+            known.update(tensor.index for tensor in raw.outputs)
+            yield raw
+
+    def _metadata(self) -> Mapping[str, bytes]:
+        entries = [self._model.Metadata(i) for i in range(self._model.MetadataLength())]
+        buffers = {
+            (entry.Name() or b"").decode("utf-8", "replace"): self._model.Buffers(entry.Buffer())
+            for entry in entries
+        }
+        return {
+            name: b"" if buffer.DataLength() == 0 else buffer.DataAsNumpy().tobytes()
+            for name, buffer in buffers.items()
+        }
 
     def _tensor(self, index: int) -> Tensor:
         raw = self._subgraph.Tensors(index)
@@ -232,7 +303,7 @@ class _Reader:
         if floats:
             shown = ", ".join(floats[:5]) + (f" and {len(floats) - 5} more" if floats[5:] else "")
             raise UnsupportedModelError(
-                "every operator must work on integers for the engine. "
+                f"every operator must work on integers for engine {self._engine}. "
                 f"Received: float tensors at {shown}. Quantize to full int8, inputs and "
                 "outputs included: espalier deploy MODEL.keras --data SPEC."
             )
@@ -240,7 +311,7 @@ class _Reader:
         if unknown:
             supported = ", ".join(sorted(OpKind.__members__))
             raise UnsupportedModelError(
-                f"operators that engine aot cannot run. Received: {', '.join(unknown)}. "
+                f"operators that engine {self._engine} cannot run. Received: {', '.join(unknown)}. "
                 f"Build the model from: {supported}."
             )
 

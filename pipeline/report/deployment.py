@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline import __version__
-from pipeline.records import DeployPlan, Firmware, InputSet, Measurement
+from pipeline.records import AnyPlan, Firmware, InputSet, Measurement
 from pipeline.report.accuracy import score
 from pipeline.report.channels import channels_report
 
@@ -24,7 +24,7 @@ TICK_NAMES = {
 
 
 def deployment_report(
-    plan: DeployPlan,
+    plan: AnyPlan,
     firmware: Firmware,
     measurement: Measurement,
     inputs: InputSet,
@@ -91,7 +91,7 @@ def ram(firmware: Firmware, measurement: Measurement) -> dict[str, int | None]:
     }
 
 
-def flash(firmware: Firmware, plan: DeployPlan) -> dict[str, int | None]:
+def flash(firmware: Firmware, plan: AnyPlan) -> dict[str, int | None]:
     """Flash in bytes; a hosted build has only the model's weights."""
     size = firmware.size
     if size is None:
@@ -113,7 +113,7 @@ def flash(firmware: Firmware, plan: DeployPlan) -> dict[str, int | None]:
 
 
 def layers(
-    plan: DeployPlan, layer_macs: Sequence[int], measurement: Measurement, ticks: str
+    plan: AnyPlan, layer_macs: Sequence[int], measurement: Measurement, ticks: str
 ) -> list[dict[str, Any]]:
     """One entry per operator of the plan, in execution order."""
     estimate = measurement.estimate
@@ -131,7 +131,7 @@ def layers(
     ]
 
 
-def output_half(plan: DeployPlan) -> float:
+def output_half(plan: AnyPlan) -> float:
     """Raw value that stands for a probability of one half in the first output."""
     quant = plan.graph.tensors[plan.graph.outputs[0]].quant
     return 0.5 if quant is None else 0.5 / quant.scale[0] + quant.zero_point[0]

@@ -33,8 +33,8 @@ def plan_report(
             "tflite_bytes": graph.tflite_bytes,
             "macs": plan.macs,
         },
-        "inputs": [_tensor(graph.tensors[index]) for index in graph.inputs],
-        "outputs": [_tensor(graph.tensors[index]) for index in graph.outputs],
+        "inputs": [tensor_report(graph.tensors[index]) for index in graph.inputs],
+        "outputs": [tensor_report(graph.tensors[index]) for index in graph.outputs],
         "weights_bytes": plan.weights_bytes,
         "arena_bytes": plan.arena_bytes,
         "lower_bound_bytes": plan.lower_bound_bytes,
@@ -58,12 +58,17 @@ def plan_report(
         "placements": [_placement(plan, place) for place in plan.placements],
     }
     if board is not None:
-        report["board"] = {
-            "name": board.name,
-            "flash_bytes": board.flash_bytes,
-            "ram_bytes": board.ram_bytes,
-        }
+        report["board"] = board_report(board)
     return report
+
+
+def board_report(board: Board) -> dict[str, Any]:
+    """What a board has."""
+    return {
+        "name": board.name,
+        "flash_bytes": board.flash_bytes,
+        "ram_bytes": board.ram_bytes,
+    }
 
 
 def steps_of(plan: DeployPlan, op: int) -> list[int]:
@@ -76,7 +81,8 @@ def live_bytes(plan: DeployPlan, step: int) -> int:
     return sum(len(place.occupied(step)) for place in plan.placements)
 
 
-def _tensor(tensor: Tensor) -> dict[str, Any]:
+def tensor_report(tensor: Tensor) -> dict[str, Any]:
+    """An input or output of a model."""
     quant = tensor.quant
     return {
         "name": tensor.name,

@@ -10,7 +10,7 @@ from pipeline.stages.firmware import Target
 from pipeline.stages.fitting import check_fits
 from pipeline.stages.flashing import FlashRequest, flash
 from pipeline.stages.measuring import BoardRequest, measure_on_board
-from pipeline.stages.planning import export_sources, layer_macs, plan_model
+from pipeline.stages.planning import export_sources, layer_macs, plan_model, plan_tflm
 from pipeline.stages.prune_methods import Limits, PruneSettings
 from pipeline.stages.pruning import Pruned, prune_file
 from pipeline.stages.running import run
@@ -34,6 +34,7 @@ __all__ = [
     "layer_macs",
     "measure_on_board",
     "plan_model",
+    "plan_tflm",
     "prune_file",
     "run",
     "slim_file",

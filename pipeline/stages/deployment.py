@@ -13,7 +13,7 @@ from pipeline.config import DataSection
 from pipeline.errors import ConfigError
 from pipeline.paths import cache_path
 from pipeline.records import (
-    DeployPlan,
+    AnyPlan,
     Firmware,
     InputSet,
     Measurement,
@@ -23,7 +23,7 @@ from pipeline.report.progress import Reporter
 from pipeline.stages.firmware import Stages, Target, measure_firmware, read_inputs, write_arrays
 from pipeline.stages.keys import stage_key
 from pipeline.stages.learning import data_identity, load_samples
-from pipeline.stages.planning import layer_macs
+from pipeline.stages.planning import kernel_guards, layer_macs
 
 # Training samples that calibrate a .keras.
 _CALIBRATION_SAMPLES = 200
@@ -60,7 +60,7 @@ class Deployment:
         report: the JSON object of pipeline/report/deployment.py.
     """
 
-    plan: DeployPlan
+    plan: AnyPlan
     firmware: Firmware
     measurement: Measurement
     inputs: InputSet
@@ -84,7 +84,7 @@ def deploy(request: Request, target: Target, reporter: Reporter) -> Deployment:
         tflite = quantized_model(request, stages)
         plan = stages.plan(tflite)
         inputs = read_inputs(request.inputs, plan, reporter)
-        firmware = stages.build(stages.generate(plan), plan.graph.name)
+        firmware = stages.build(stages.generate(plan), plan.graph.name, kernel_guards(plan))
     reporter.headline("measure")
     measurement = measure_firmware(tflite, target, firmware, inputs, reporter)
     report = deployment_report(plan, firmware, measurement, inputs, layer_macs(plan))

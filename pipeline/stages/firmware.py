@@ -23,24 +23,26 @@ from pipeline.artifacts import (
     write_json,
 )
 from pipeline.records import (
+    AnyPlan,
     Array,
     Board,
     CycleEstimate,
-    DeployPlan,
     Firmware,
     FirmwareSize,
     Graph,
     InputSet,
+    KernelGuard,
     Measurement,
     OpKind,
     SourceTree,
     Tensor,
+    TflmPlan,
 )
 from pipeline.report.progress import Reporter
 from pipeline.stages.benchmarks import benchmark_name
 from pipeline.stages.fitting import check_fits
 from pipeline.stages.keys import stage_key
-from pipeline.stages.planning import layer_macs, plan_model
+from pipeline.stages.planning import layer_macs, plan_model, plan_tflm
 
 # Which inferences take part in the estimate of cycles; inputs hardly change it.
 _ESTIMATED_INFERENCES = 3
@@ -52,7 +54,7 @@ class Target:
 
     Attributes:
         board: its facts.
-        engine: "aot".
+        engine: "aot" or "tflm".
         toolchain: "auto", "gcc" or "zig".
         emulator: a kind of device, or "auto".
         warmup: inferences before the timed ones.
@@ -100,8 +102,8 @@ class Stages:
         self.reporter.log(f"done in {time.monotonic() - start:.1f} s")
         return path
 
-    def plan(self, tflite: Path, name: str = "") -> DeployPlan:
-        """Plan the model and keep plan.json and memory.svg.
+    def plan(self, tflite: Path, name: str = "") -> AnyPlan:
+        """Plan the model and keep plan.json, and memory.svg of engine aot.
 
         Args:
             tflite: the model.
@@ -110,6 +112,8 @@ class Stages:
             UnsupportedModelError: it is no usable model.
             DoesNotFitError: it can never fit the board.
         """
+        if self.target.engine == "tflm":
+            return self._plan_tflm(tflite, name)
         from pipeline.report.memory import plan_report
         from pipeline.report.memory_picture import memory_picture
 
@@ -137,13 +141,33 @@ class Stages:
         self.make("plan", key, write)
         return plan
 
-    def generate(self, plan: DeployPlan) -> SourceTree:
-        """Generate the C of the model."""
+    def _plan_tflm(self, tflite: Path, name: str) -> TflmPlan:
+        from pipeline.report.tflm import tflm_plan_report
+
+        plan = plan_tflm(tflite, self.target.board)
+        if name:
+            plan = dataclasses.replace(plan, graph=dataclasses.replace(plan.graph, name=name))
+        check_fits(plan, self.target.board)
+        report = tflm_plan_report(plan, self.target.board)
+        key = stage_key(
+            "plan",
+            inputs={"model": plan.graph.sha256},
+            config={
+                "board": self.target.board.name,
+                "runtime": plan.runtime,
+                "name": plan.graph.name,
+            },
+        )
+        self.make("plan", key, lambda out: write_json(out / "plan.json", report))
+        return plan
+
+    def generate(self, plan: AnyPlan) -> SourceTree:
+        """Generate the sources of the model."""
         from pipeline.codegen.render import generate
 
         config = {
             "engine": self.target.engine,
-            "kernels": plan.target.value,
+            "kernels": plan.runtime if isinstance(plan, TflmPlan) else plan.target.value,
             "keep_constant_channels": self.target.keep_constant_channels,
             "command": self.command,
             "name": plan.graph.name,
@@ -155,19 +179,22 @@ class Stages:
 
         return read_sources(self.make("generate", key, write))
 
-    def build(self, source: SourceTree, model_name: str) -> Firmware:
+    def build(
+        self, source: SourceTree, model_name: str, guards: tuple[KernelGuard, ...] = ()
+    ) -> Firmware:
         """Compile and link the firmware.
 
         Args:
             source: the generated model.
             model_name: what the firmware calls it on its serial line, unless it is one of
                 MLPerf Tiny's: those go by their benchmarks' names.
+            guards: kernels that have to be in it.
         Raises:
             BuildError: the compiler refuses.
             DoesNotFitError: the image is larger than the board.
             MissingToolError: no compiler.
         """
-        from pipeline.build.platformio import ELF, LOG, SIZE, build_firmware
+        from pipeline.build.platformio import ELF, LOG, SIZE, build_firmware, tflm_sources
         from pipeline.build.toolchain import find_toolchain
 
         board, engine = self.target.board, self.target.engine
@@ -178,6 +205,8 @@ class Stages:
             "engine": engine,
             "toolchain": str(compiler),
             "model_name": name_on_line,
+            "tflm": tflm_sources(board, engine),
+            "guards": [guard.symbol_prefix for guard in guards],
         }
         key = stage_key("build", inputs={"source": source.digest}, config=config)
         name = f"build/{board.name}-{engine}"
@@ -192,6 +221,7 @@ class Stages:
                 work,
                 model_name=name_on_line,
                 toolchain=compiler.kind,
+                guards=guards,
                 log=self.reporter.log,
             )
             for file in (ELF, SIZE, LOG):
@@ -227,7 +257,7 @@ def read_firmware(folder: Path, board: str, engine: str) -> Firmware:
     )
 
 
-def read_inputs(spec: str, plan: DeployPlan, reporter: Reporter, samples: int = 0) -> InputSet:
+def read_inputs(spec: str, plan: AnyPlan, reporter: Reporter, samples: int = 0) -> InputSet:
     """Load inputs for a planned model, and tell about what could not be read.
 
     Args:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from pipeline.errors import DoesNotFitError
-from pipeline.records import Board, DeployPlan
+from pipeline.records import AnyPlan, Board, TflmPlan
 
 # What firmware takes beside model and stack, whatever the compiler and the model; most take more.
 # Measured with the echo engine, GCC at -Os: 7,908 bytes of flash, 300 of RAM.
@@ -42,7 +42,7 @@ class _Need:
         return self.needed_bytes + self.taken_bytes - self.limit_bytes
 
 
-def check_fits(plan: DeployPlan, board: Board) -> None:
+def check_fits(plan: AnyPlan, board: Board) -> None:
     """Refuse a model that cannot fit, before anything is compiled.
 
     What passes may still be too large: kernels, and some of the firmware's variables, are known
@@ -59,11 +59,11 @@ def check_fits(plan: DeployPlan, board: Board) -> None:
         )
 
 
-def _needs(plan: DeployPlan, board: Board) -> tuple[_Need, _Need]:
+def _needs(plan: AnyPlan, board: Board) -> tuple[_Need, _Need]:
     return _ram_need(plan, board), _flash_need(plan, board)
 
 
-def _ram_need(plan: DeployPlan, board: Board) -> _Need:
+def _ram_need(plan: AnyPlan, board: Board) -> _Need:
     """Of RAM; the arena may also be limited on its own, because it has to be in one piece."""
     from pipeline.build.size import stack_reserve_bytes
 
@@ -90,7 +90,7 @@ def _ram_need(plan: DeployPlan, board: Board) -> _Need:
     )
 
 
-def _flash_need(plan: DeployPlan, board: Board) -> _Need:
+def _flash_need(plan: AnyPlan, board: Board) -> _Need:
     because = ""
     if board.flash_bytes is not None:
         because = (
@@ -107,7 +107,7 @@ def _flash_need(plan: DeployPlan, board: Board) -> _Need:
     )
 
 
-def _explain(need: _Need, plan: DeployPlan, board: Board) -> str:
+def _explain(need: _Need, plan: AnyPlan, board: Board) -> str:
     """One memory that is too small: the figures, and the ways out."""
     assert need.limit_bytes is not None
     room = max(0, need.limit_bytes - need.taken_bytes)
@@ -124,10 +124,12 @@ def _explain(need: _Need, plan: DeployPlan, board: Board) -> str:
     )
 
 
-def _advice(need: _Need, plan: DeployPlan) -> str:
+def _advice(need: _Need, plan: AnyPlan) -> str:
     """What to change of the model, and where."""
     if need.memory == "flash":
         return "Use a smaller width"
+    if isinstance(plan, TflmPlan):
+        return "Use a smaller input or fewer channels, take --engine aot"
     from pipeline.report.memory import live_bytes
 
     fullest = max(range(len(plan.steps)), key=lambda step: live_bytes(plan, step))
@@ -138,7 +140,7 @@ def _advice(need: _Need, plan: DeployPlan) -> str:
     )
 
 
-def _larger_boards(plan: DeployPlan, memory: str) -> list[str]:
+def _larger_boards(plan: AnyPlan, memory: str) -> list[str]:
     """Other boards with enough of a memory; none that is no microcontroller."""
     from pipeline.device.board import board_names, load_board
 

@@ -8,7 +8,15 @@ from pathlib import Path
 
 from pipeline.errors import ConfigError, UnsupportedModelError
 from pipeline.paths import firmware_path
-from pipeline.records import Board, CameraFormat, DeployPlan, KernelTarget
+from pipeline.records import (
+    AnyPlan,
+    Board,
+    CameraFormat,
+    DeployPlan,
+    KernelGuard,
+    KernelTarget,
+    TflmPlan,
+)
 
 
 def plan_model(
@@ -35,9 +43,7 @@ def plan_model(
     from pipeline.plan.graph import read_graph
 
     kernels = target or _kernels_of(board)
-    if not tflite.is_file():
-        received = "a folder" if tflite.is_dir() else "nothing of that name"
-        raise ConfigError(f"{tflite}: expected a .tflite file. Received: {received}.")
+    _require_file(tflite)
     try:
         graph, channels = read_graph(tflite), None
         if not keep_constant_channels:
@@ -53,14 +59,46 @@ def plan_model(
         raise UnsupportedModelError(f"{tflite}: {error}") from error
 
 
+def plan_tflm(tflite: Path, board: Board) -> TflmPlan:
+    """Plan a .tflite for TensorFlow Lite Micro as a board's environment gets it.
+
+    Args:
+        tflite: the model; it runs as it is.
+        board: where.
+    Raises:
+        UnsupportedModelError: it is no usable model, or needs an operator that is not there.
+        ConfigError: there is no such file, or the board has no engine tflm.
+    """
+    from pipeline.build.platformio import tflm_runtime
+    from pipeline.plan.tflm.plan import make_tflm_plan
+    from pipeline.plan.tflm.runtimes import find_runtime
+
+    runtime = find_runtime(tflm_runtime(board))
+    _require_file(tflite)
+    return make_tflm_plan(tflite, runtime)
+
+
+def kernel_guards(plan: AnyPlan) -> tuple[KernelGuard, ...]:
+    """Kernels that have to be in the image."""
+    return plan.guards if isinstance(plan, TflmPlan) else ()
+
+
+def _require_file(tflite: Path) -> None:
+    if not tflite.is_file():
+        received = "a folder" if tflite.is_dir() else "nothing of that name"
+        raise ConfigError(f"{tflite}: expected a .tflite file. Received: {received}.")
+
+
 def _kernels_of(board: Board | None) -> KernelTarget:
     return KernelTarget.DSP if board is not None and board.dsp else KernelTarget.PORTABLE
 
 
-def layer_macs(plan: DeployPlan) -> tuple[int, ...]:
+def layer_macs(plan: AnyPlan) -> tuple[int, ...]:
     """Multiply-accumulates of each operator of a plan."""
     from pipeline.ops.table import macs_of
 
+    if isinstance(plan, TflmPlan):
+        return plan.layer_macs
     return tuple(macs_of(op, plan.graph) for op in plan.graph.ops)
 
 
@@ -70,16 +108,18 @@ def export_sources(
     *,
     command: str,
     board: Board | None = None,
+    engine: str = "aot",
     keep_constant_channels: bool = False,
     camera: CameraFormat | None = None,
 ) -> tuple[str, ...]:
-    """Write a model's C and the kernels, for use in any other project.
+    """Write a model's sources, for use in any other project: of engine aot with its kernels.
 
     Args:
         tflite: the model.
         out: a folder that is new or empty.
         command: what the head of the generated files says made them.
         board: on whose core it is to run; None is any core.
+        engine: "aot" or "tflm", which needs a board.
         keep_constant_channels: as of `plan_model`.
         camera: whose frames the model is to take; None for none.
     Returns:
@@ -92,8 +132,22 @@ def export_sources(
     from pipeline.codegen.render import generate
     from pipeline.data.resampling import plan_frame
 
-    plan = plan_model(tflite, board, keep_constant_channels=keep_constant_channels)
-    frame = None if camera is None else plan_frame(camera, plan.graph)
+    plan: AnyPlan
+    if engine == "tflm":
+        if board is None:
+            raise ConfigError(
+                "--engine tflm: expected --board, whose TensorFlow Lite Micro decides about the "
+                "arena. Received: none."
+            )
+        if camera is not None:
+            raise ConfigError(
+                "--camera: expected engine aot, whose input lies where a frame can be written. "
+                "Received: engine tflm. Leave --camera or --engine out."
+            )
+        plan, frame = plan_tflm(tflite, board), None
+    else:
+        plan = plan_model(tflite, board, keep_constant_channels=keep_constant_channels)
+        frame = None if camera is None else plan_frame(camera, plan.graph)
     if out.exists() and any(out.iterdir()):
         raise ConfigError(f"--out {out}: expected a new or empty folder. Received: one with files.")
     try:
@@ -101,6 +155,8 @@ def export_sources(
     except OSError as error:
         raise ConfigError(f"--out {out}: cannot be made: {error}.") from error
     files = generate(plan, out, command=command).files
+    if isinstance(plan, TflmPlan):
+        return files
     if frame is not None:
         generate_camera(frame, plan, out, command=command)
         files += CAMERA_FILES

@@ -14,7 +14,7 @@ from pipeline.device.board import load_board
 from pipeline.device.select import resolve_emulator
 from pipeline.errors import MismatchError
 from pipeline.paths import runs_path
-from pipeline.records import DeployPlan, Firmware, InputSet
+from pipeline.records import AnyPlan, Firmware, InputSet
 from pipeline.report.deployment import deployment_report
 from pipeline.report.progress import Reporter
 from pipeline.report.run import run_report
@@ -27,7 +27,7 @@ from pipeline.stages.firmware import (
 )
 from pipeline.stages.keys import stage_key
 from pipeline.stages.learning import Learning, data_identity, prune_settings
-from pipeline.stages.planning import layer_macs
+from pipeline.stages.planning import kernel_guards, layer_macs
 from pipeline.stages.prune_methods import check_settings
 
 
@@ -75,7 +75,7 @@ def _run_until(last: str, config: RunConfig, stages: Stages) -> Any:
         return quantized
     tflite = quantized / "model.tflite"
     plan = stages.plan(tflite, name=config.run.name)
-    firmware = stages.build(stages.generate(plan), plan.graph.name)
+    firmware = stages.build(stages.generate(plan), plan.graph.name, kernel_guards(plan))
     if last == "build":
         return firmware.elf_path.parent
     measured = _measure(config, stages, plan, firmware, tflite)
@@ -99,7 +99,7 @@ def _check_drop(config: RunConfig, quantized: Path) -> None:
 
 
 def _measure(
-    config: RunConfig, stages: Stages, plan: DeployPlan, firmware: Firmware, tflite: Path
+    config: RunConfig, stages: Stages, plan: AnyPlan, firmware: Firmware, tflite: Path
 ) -> Path:
     """Measure on the test samples or on other inputs; returns the stage's folder."""
     deploy, target = config.deploy, stages.target

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.build.platformio import board_engines, build_firmware, compute_build_id
+from pipeline.build.environments import board_engines
+from pipeline.build.platformio import build_firmware, compute_build_id
 from pipeline.build.toolchain import Toolchain
 from pipeline.device.board import load_board
 from pipeline.errors import BuildError, ConfigError, DoesNotFitError, MissingToolError
@@ -166,13 +167,13 @@ def test_arena_larger_than_any_memory(board: Board, model: SourceTree, tmp_path:
 
 def test_unknown_engine(board: Board, no_model: SourceTree, tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigError, match="one of aot, echo, failing for board 'mps2_an386'. Received: 'x'"
+        ConfigError, match="one of aot, tflm, echo, failing for board 'mps2_an386'. Received: 'x'"
     ):
         build_firmware(board, "x", no_model, tmp_path)
 
 
 def test_board_without_environments(board: Board) -> None:
-    assert board_engines(board) == ("aot", "echo", "failing")
+    assert board_engines(board) == ("aot", "tflm", "echo", "failing")
     with pytest.raises(ConfigError, match=r"'none': expected a file .*platformio\.ini"):
         board_engines(dataclasses.replace(board, name="none"))
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.build import registry
+from pipeline.build import environments, registry
+from pipeline.build.environments import registry_platform
 from pipeline.build.platformio import build_firmware
-from pipeline.build.registry import ram_warning, registry_platform
+from pipeline.build.registry import ram_warning
 from pipeline.build.size import read_framework_size
 from pipeline.build.toolchain import find_toolchain
 from pipeline.device.board import load_board
@@ -95,7 +96,7 @@ def test_which_boards_need_the_registry() -> None:
 
 
 def test_local_file_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "firmware_path", lambda: tmp_path)
+    monkeypatch.setattr(environments, "firmware_path", lambda: tmp_path)
     local = tmp_path / "platformio.local.ini"
     local.write_text("[nano33]\nplatform = nordicnrf52 @ 9.5.0\n")
     assert registry_platform(load_board("nano33"), "aot") == "nordicnrf52 @ 9.5.0"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.build.platformio import board_engines
+from pipeline.build.environments import board_engines
 from pipeline.device.base import Deadline, Device
 from pipeline.device.board import load_board
 from pipeline.device.fake import FakeDevice

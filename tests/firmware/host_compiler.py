@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.paths import boards_path, cache_path, firmware_path
@@ -14,9 +15,23 @@ SANITIZE = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=
 
 
 def compile_firmware(
-    out: Path, engine: Path, *flags: str, model_name: str = "none", sanitize: bool = False
+    out: Path,
+    engine: Path,
+    *flags: str,
+    more: Sequence[Path] = (),
+    model_name: str = "none",
+    sanitize: bool = False,
 ) -> Path:
-    """The firmware with the engine of one C file; with sanitizers where the compiler has them."""
+    """The firmware with the engine of one C file; with sanitizers where the compiler has them.
+
+    Args:
+        out: folder for what is made.
+        engine: a C file.
+        flags: for everything.
+        more: C++ files that belong to the engine.
+        model_name: what the firmware calls its model.
+        sanitize: whether to look for undefined behaviour.
+    """
     cc = shutil.which("cc")
     if sanitize and cc is not None and _has_sanitizers(cc, out):
         flags += SANITIZE
@@ -29,6 +44,7 @@ def compile_firmware(
     out.mkdir(parents=True, exist_ok=True)
     engine_object, program = out / "engine.o", out / "firmware"
     sources = [*core.glob("*.cc"), firmware_path() / "src/main.cc", boards_path() / "host/port.cc"]
+    sources += more
     _run([*compiler, "-std=c11", *plain, "-c", engine, "-o", engine_object])
     _run(
         [*compiler, "-std=gnu++14", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"]

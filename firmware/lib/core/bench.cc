@@ -53,6 +53,14 @@ const char *Bench::time_layers(unsigned first_layer, uint32_t ticks[kLayersAtOnc
       ticks[layer - first_layer] += static_cast<uint32_t>(end - begin);
     }
   }
+  const uint32_t *measured = engine_layer_ticks();
+  if (measured != nullptr) {
+    const unsigned end = engine_info()->num_layers;
+    for (unsigned layer = first_layer; layer < end && layer - first_layer < kLayersAtOnce;
+         ++layer) {
+      ticks[layer - first_layer] = measured[layer];
+    }
+  }
   has_results_ = true;
   return nullptr;
 }

@@ -54,7 +54,7 @@ struct engine_staging {
 };
 
 struct engine_info {
-  const char *engine;        // "aot"
+  const char *engine;        // "aot" or "tflm"
   const char *model_sha256;  // 64 hex digits of the .tflite the model was made from
   const char *message;       // why engine_init failed; "" otherwise
   uint32_t arena_bytes;
@@ -72,6 +72,10 @@ enum engine_status engine_input(unsigned index, struct engine_buffer *buffer);
 // Runs one step and says of which layer, 0 to num_layers - 1, it is a part. Steps must run in
 // order, 0 to num_steps - 1, after the inputs were written.
 enum engine_status engine_invoke_step(unsigned step, unsigned *layer);
+
+// Ticks of each layer in the last inference that engine_invoke_step ran, by port_ticks: from an
+// engine that runs several layers in one step. NULL from one whose steps are timed from outside.
+const uint32_t *engine_layer_ticks(void);
 
 // Runs all steps in order.
 enum engine_status engine_invoke(void);

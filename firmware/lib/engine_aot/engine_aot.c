@@ -57,6 +57,8 @@ enum engine_status engine_invoke_step(unsigned step, unsigned *layer) {
   return ENGINE_OK;
 }
 
+const uint32_t *engine_layer_ticks(void) { return NULL; }
+
 enum engine_status engine_invoke(void) {
   model_run(arena);
   return ENGINE_OK;

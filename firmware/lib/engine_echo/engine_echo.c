@@ -66,6 +66,8 @@ enum engine_status engine_invoke_step(unsigned step, unsigned *layer) {
   }
 }
 
+const uint32_t *engine_layer_ticks(void) { return NULL; }
+
 enum engine_status engine_invoke(void) {
   for (unsigned step = 0; step < kLayers; ++step) {
     unsigned layer;

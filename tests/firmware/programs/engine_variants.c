@@ -73,6 +73,8 @@ enum engine_status engine_invoke_step(unsigned step, unsigned *layer) {
   return ENGINE_OK;
 }
 
+const uint32_t *engine_layer_ticks(void) { return NULL; }
+
 enum engine_status engine_invoke(void) {
   unsigned layer;
   return engine_invoke_step(0, &layer);

@@ -1,7 +1,8 @@
 """Builds bare-metal Arm firmware with arm-none-eabi-gcc where it is on PATH, else with Zig.
 
 ESPALIER_TOOLCHAIN=gcc|zig chooses one of them. Neither needs a C library: firmware/lib/freestanding
-has the few functions that compilers call on their own.
+has the few functions that compilers call on their own. `custom_c_library = newlib` takes GCC's C
+library instead, for libraries that need one.
 """
 
 import os
@@ -21,10 +22,12 @@ board = firmware.parent / "boards" / env.GetProjectOption("custom_board")
 toolchain = os.environ.get("ESPALIER_TOOLCHAIN") or (
     "gcc" if shutil.which("arm-none-eabi-gcc") else "zig"
 )
+newlib = env.GetProjectOption("custom_c_library", "") == "newlib"
 machine = env.GetProjectOption(f"custom_{toolchain}_flags").split()
 if toolchain == "gcc":
     compiler, cxx = "arm-none-eabi-gcc", "arm-none-eabi-g++"
-    link, libraries = ["-nostdlib"], ["gcc"]
+    # Without start-up code, and without system calls: what would need one does not link.
+    link, libraries = ["-nostdlib"], ["m", "c_nano", "gcc"] if newlib else ["gcc"]
 else:
     compiler, cxx = '"$PYTHONEXE" -m ziglang cc', '"$PYTHONEXE" -m ziglang c++'
     link, libraries = [], []  # its run-time library comes by itself, and there is no other
@@ -39,13 +42,13 @@ env.Replace(
     PROGSUFFIX=".elf",
     OPTIMIZATION="-O2",
     LDSCRIPT_PATH=str(board / env.GetProjectOption("custom_linker_script")),
-    LIBS=libraries,
+    LIBS=[*env.get("TFLM_ARCHIVE", []), *libraries],
 )
 env.Append(
     CCFLAGS=[
         *machine,
         "$OPTIMIZATION",
-        "-ffreestanding",
+        *([] if newlib else ["-ffreestanding", "-isystem", str(freestanding / "include")]),
         "-ffunction-sections",
         "-fdata-sections",
         "-funsigned-char",
@@ -58,17 +61,15 @@ env.Append(
         "-Werror",
         # The same input gives the same bytes wherever it is built.
         f"-ffile-prefix-map={firmware.parent}=.",
-        "-isystem",
-        str(freestanding / "include"),
     ],
     CFLAGS=["-std=c11"],
     CXXFLAGS=["-std=gnu++14", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"],
     LINKFLAGS=[*machine, *link, "-Wl,--gc-sections", f"-Wl,-e,{ENTRY}"],
 )
+support = firmware / "lib" / ("newlib/stop.c" if newlib else "freestanding/string.c")
 env.Append(
     PIOBUILDFILES=env.Object(
-        "$BUILD_DIR/espalier_runtime/freestanding_string.o",
-        str(freestanding / "string.c"),
+        f"$BUILD_DIR/espalier_runtime/{support.parent.name}_{support.stem}.o", str(support)
     )
 )
 Default(env.BuildProgram())
