@@ -38,6 +38,24 @@ def test_used_bytes_are_those_that_tflm_reported(name: str) -> None:
     assert arena.head_bytes + arena.tail_bytes == MEASURED[name]["arena_bytes"]
 
 
+# The smallest arenas, in steps of 16 bytes, in which the release itself started on the emulated
+# Cortex-M4F.
+SMALLEST_WITH_CHIRALE = {
+    "hallaq_pruned_mnv2": 127_328,
+    "hello_world_int8": 1_120,
+    "kws_ref_model": 23_952,
+    "resnet8_int8": 54_944,
+    "wv_quality_k_8_c_5": 31_408,
+}
+
+
+@pytest.mark.parametrize("name", SMALLEST_WITH_CHIRALE)
+def test_arena_is_the_smallest_with_chirale(name: str) -> None:
+    data = shared_path(f"models/{name}.tflite").read_bytes()
+    arena = predict_arena(file_model(data), find_runtime("chirale-2.0.0"))
+    assert arena.arena_bytes == SMALLEST_WITH_CHIRALE[name]
+
+
 @pytest.mark.parametrize("build", SMALL_MODELS.values(), ids=SMALL_MODELS)
 @pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=RUNTIMES)
 def test_arena_holds_every_moment(build: Callable[[], bytes], runtime: Runtime) -> None:
