@@ -38,8 +38,8 @@ def test_used_bytes_are_those_that_tflm_reported(name: str) -> None:
     assert arena.head_bytes + arena.tail_bytes == MEASURED[name]["arena_bytes"]
 
 
-# The smallest arenas, in steps of 16 bytes, in which the releases themselves started on the emulated
-# Cortex-M4F; that for the ESP32 with enumerations of four bytes.
+# The smallest arenas, in steps of 16 bytes, in which the releases themselves started on the
+# emulated Cortex-M4F; that for the ESP32 with enumerations of four bytes.
 SMALLEST = {
     ("chirale-2.0.0", "hallaq_pruned_mnv2"): 127_328,
     ("chirale-2.0.0", "hello_world_int8"): 1_120,
