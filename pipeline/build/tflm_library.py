@@ -1,8 +1,7 @@
 """Compile the sources of TensorFlow Lite Micro (TFLM) that a user has, once, into an archive.
 
 Real boards get TFLM as a library through PlatformIO. For the emulated board, which needs no
-registry, the environment variable ESPALIER_TFLM names a folder with its sources, laid out as
-TFLM's own create_tflm_tree.py does.
+registry, the environment variable ESPALIER_TFLM names a folder with its sources (docs/tflm.md).
 """
 
 from __future__ import annotations
@@ -89,7 +88,7 @@ def tflm_folder() -> Path:
     if not value:
         raise MissingToolError(
             f"engine tflm: expected {VARIABLE} to name a folder with the sources of TensorFlow "
-            "Lite Micro. Received: nothing. docs/tflm.md says how to get one; boards that "
+            "Lite Micro. Received: nothing. docs/tflm.md says what belongs into it; boards that "
             "PlatformIO brings TFLM to need none."
         )
     for folder in (Path(value), Path(value) / "src"):
@@ -97,7 +96,7 @@ def tflm_folder() -> Path:
             return folder.resolve()
     raise ConfigError(
         f"{VARIABLE}: expected a folder with {_LANDMARK}. Received: '{value}', which has none. "
-        "docs/tflm.md says how to get one."
+        "docs/tflm.md says what belongs into it."
     )
 
 
@@ -183,8 +182,8 @@ def _run(command: Sequence[str], what: str) -> None:
     if done.returncode != 0:
         shown = "\n".join(done.stderr.splitlines()[:6])
         raise BuildError(
-            f"TensorFlow Lite Micro: expected {what} to compile. Received:\n{shown}\nGive a folder "
-            f"that TFLM's own create_tflm_tree.py has made ({VARIABLE})."
+            f"TensorFlow Lite Micro: expected {what} to compile. Received:\n{shown}\n{VARIABLE} "
+            "must name TFLM as it lays itself out for other projects (docs/tflm.md)."
         )
 
 
