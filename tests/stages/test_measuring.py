@@ -7,11 +7,9 @@ import functools
 import json
 import re
 import statistics
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from pipeline import cli, stages
@@ -19,17 +17,12 @@ from pipeline.device.board import load_board
 from pipeline.device.fake_firmware import Crash
 from pipeline.device.protocol import Client, Timeouts
 from pipeline.records import Firmware
-from pipeline.reference import ReferenceModel
 from pipeline.stages.flashed import Flashed, remember
 from tests.e2e.models import good
-from tests.pty_board import PtyBoard
 from tests.report.fakes import SIZE
+from tests.stages.measured_board import BUILD_ID, TICKS, board_with, reference
 
 pytest.importorskip("pty", reason="pseudo-terminals are a feature of POSIX")
-
-# Not a multiple of anything that the measurement does, so that a shift shows.
-TICKS = tuple(64_000 + 100 * step for step in (0, 7, 3, 11, 5, 2, 9))
-BUILD_ID = "fedcba9876543210"
 
 
 @pytest.fixture
@@ -46,40 +39,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setattr("pipeline.stages.flashed.cache_path", lambda: folder)
     return folder
-
-
-def reference(tflite: Path) -> Callable[[bytes], bytes]:
-    model = ReferenceModel(tflite.read_bytes())
-
-    def run(inputs: bytes) -> bytes:
-        x = np.frombuffer(inputs, np.int8).reshape(1, 8, 8, 3)
-        return model.run((x,))[0].tobytes()
-
-    return run
-
-
-def board_with(tflite: Path, **options: Any) -> PtyBoard:
-    """A simulated board that runs a model right."""
-    plan = stages.plan_model(tflite, load_board("mps2_an386"))
-    facts = {
-        "build_id": BUILD_ID,
-        "model_sha256": plan.graph.sha256,
-        "engine": "aot",
-        "board": "mps2_an386",
-        "arena_bytes": plan.arena_bytes,
-        "layers": len(plan.graph.ops),
-        "free_heap_bytes": 4321,
-        "reset_reason": "pin",
-    }
-    model = options.pop("model", None) or reference(tflite)
-    return PtyBoard(
-        model,
-        input_bytes=(192,),
-        output_bytes=(256,),
-        facts={**facts, **options.pop("facts", {})},
-        ticks=options.pop("ticks", TICKS),
-        **options,
-    )
 
 
 @pytest.fixture(autouse=True)
@@ -419,25 +378,3 @@ def test_another_board_is_refused(tflite: Path, capsys: pytest.CaptureFixture[st
         status, _, said = measure(capsys, "--port", board.port, str(tflite))
     assert status == 4
     assert "expected board 'mps2_an386'. Received: 'nano33'" in said
-
-
-USAGE = {
-    "nothing": ([], "expected a CONFIG, or --board"),
-    "a model without a board": (["m.tflite"], "Name the board that it is on with --board"),
-    "a config with a board": (["run.toml", "--board", "x"], "leave --board out"),
-    "a config's option": (["--board", "x", "--set", "a.b=1"], "--set goes only with a CONFIG"),
-    "a board's option": (["run.toml", "--port", "x"], "--port goes only with --board"),
-    "no such model": (["none.tflite", "--board", "x", "--port", "y"], "Received: no such file"),
-    "no .tflite": (["pyproject.toml.keras", "--board", "x", "--port", "y"], "expected the .tflite"),
-    "no folder": (["--board", "x", "--json", "none/x.json"], "its folder does not exist"),
-}
-
-
-@pytest.mark.parametrize(("arguments", "message"), USAGE.values(), ids=USAGE.keys())
-def test_what_does_not_go_together_is_refused(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["measure", *arguments])
-    assert caught.value.code == 2
-    assert message in " ".join(capsys.readouterr().err.split())
