@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.build.environments import section_option
 from pipeline.device.board import board_names, load_board
 from pipeline.device.select import KINDS
 from pipeline.errors import ConfigError
@@ -29,7 +30,9 @@ DSP_CORES = ("cortex-m4f",)
 OWN_PLATFORM = "symlink://${PROJECT_DIR}/platforms/"
 
 _DECLARED = re.compile(r"^[\w ]+[ *](port_\w+)\(", re.MULTILINE)
-_DEFINED = re.compile(r"^[\w ]+[ *](port_\w+)\([^;{]*\)\s*\{", re.MULTILINE)
+_DEFINED = re.compile(
+    r"^(?:__attribute__\(\(\w+\)\) )?[\w ]+[ *](port_\w+)\([^;{]*\)\s*\{", re.MULTILINE
+)
 _PINNED = re.compile(r"@ *=?\d+\.\d+|^https://\S+/\d[\w.]*/\S+$")
 
 
@@ -49,7 +52,8 @@ def findings(name: str) -> list[str]:
         )
     else:
         found += _environments(board, config)
-        found += _port(folder, _libraries(config, name))
+        libraries = section_option(name, name, "custom_port_libraries") or ""
+        found += _port(folder, libraries.split())
     return found + list(_readme(folder))
 
 
@@ -137,16 +141,14 @@ def _environments(board: Board, config: configparser.ConfigParser) -> Iterator[s
                 f"'{config[section].get('extends', '')}'."
             )
     for section in config.sections():
-        yield from _platform(config[section], section, is_shared=section == name)
+        if section == name or "platform" in config[section]:
+            yield from _platform(name, section)
 
 
-def _platform(
-    options: configparser.SectionProxy, section: str, *, is_shared: bool
-) -> Iterator[str]:
-    platform = options.get("platform")
+def _platform(name: str, section: str) -> Iterator[str]:
+    platform = section_option(name, section, "platform")
     if platform is None:
-        if is_shared:
-            yield f"platformio.ini: expected a platform in [{section}]. Received: none."
+        yield f"platformio.ini: expected a platform in [{section}]. Received: none."
         return
     if platform.startswith("symlink://"):
         if not platform.startswith(OWN_PLATFORM):
@@ -164,12 +166,6 @@ def _platform(
             f"platformio.ini: expected an exact version in [{section}], for instance "
             f"`platform = {platform.split('@')[0].strip()} @ 1.2.3`. Received: '{platform}'."
         )
-
-
-def _libraries(config: configparser.ConfigParser, name: str) -> list[str]:
-    if name not in config:
-        return []
-    return config[name].get("custom_port_libraries", "").split()
 
 
 def _port(folder: Path, libraries: list[str]) -> Iterator[str]:

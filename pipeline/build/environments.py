@@ -53,16 +53,21 @@ def environment_option(board: Board, engine: str, option: str) -> str | None:
         The text as it stands in the file; None where nothing sets it, or there is no such
         environment.
     """
+    return section_option(board.name, f"env:{board.name}-{engine}", option)
+
+
+def section_option(board_name: str, section: str, option: str) -> str | None:
+    """As `environment_option`, of any section that the files of a board have."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(
         [
             firmware_path() / _SHARED,
-            boards_path() / board.name / _SHARED,
+            boards_path() / board_name / _SHARED,
             firmware_path() / _LOCAL,
         ],
         encoding="utf-8",
     )
-    return _option(parser, f"env:{board.name}-{engine}", option)
+    return _option(parser, section, option)
 
 
 def _option(parser: configparser.ConfigParser, section: str, option: str) -> str | None:

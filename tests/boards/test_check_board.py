@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.build import environments
 from pipeline.device import board as board_module
 from pipeline.device.board import board_names
 from pipeline.paths import boards_path
@@ -26,8 +27,8 @@ def boards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the folder of boards."""
     copy = tmp_path / "boards"
     shutil.copytree(boards_path(), copy)
-    monkeypatch.setattr(board_module, "boards_path", lambda: copy)
-    monkeypatch.setattr(check_board, "boards_path", lambda: copy)
+    for module in (board_module, environments, check_board):
+        monkeypatch.setattr(module, "boards_path", lambda: copy)
     return copy
 
 
@@ -99,14 +100,19 @@ def remove(file: str) -> Change:
             "for instance `platform = nordicnrf52 @ 1.2.3`. Received: 'nordicnrf52'",
         ),
         (
-            "mps2_an386",
-            replace("platformio.ini", "symlink://${PROJECT_DIR}/platforms/emu", "symlink://emu"),
+            "host",
+            replace("platformio.ini", "symlink://${PROJECT_DIR}/platforms/host", "symlink://emu"),
             "other paths are remembered from one checkout to the next. Received: symlink://emu",
         ),
         (
-            "mps2_an386",
-            replace("platformio.ini", "platforms/emu", "platforms/none"),
-            "expected a folder of firmware/platforms in [mps2_an386]",
+            "host",
+            replace("platformio.ini", "platforms/host", "platforms/none"),
+            "expected a folder of firmware/platforms in [host]",
+        ),
+        (
+            "nrf52840",
+            replace("platformio.ini", "extends = bare_cortex_m4f", ""),
+            "expected a platform in [nrf52840]. Received: none",
         ),
         ("mps2_an386", remove("mps2_an386.ld"), "expected the linker script mps2_an386.ld"),
         (

@@ -22,10 +22,6 @@ bool take_crash();
 
 }  // namespace cortex_m
 
-// The two that port.h does not yet declare.
-int port_free_heap_bytes(uint32_t *bytes);
-const char *port_reset_reason(void);
-
 extern "C" {
 
 // From the linker script.

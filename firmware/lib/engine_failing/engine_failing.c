@@ -33,6 +33,8 @@ enum engine_status engine_invoke_step(unsigned step, unsigned *layer) {
 
 enum engine_status engine_invoke(void) { return ENGINE_NOT_READY; }
 
+const uint32_t *engine_layer_ticks(void) { return NULL; }
+
 const struct engine_info *engine_info(void) {
   static const struct engine_info kInfo = {
       .engine = "failing",
