@@ -72,6 +72,7 @@ test-fast: $(STAMP)  ## the tests that need neither emulator nor minutes
 
 test-renode: $(STAMP)  ## Renode's tests and the Robot file: on Renode where it is, else on a stand-in
 	$(BIN)/python -m pytest -m renode -rs $(PYTEST_ARGS)
+
 hil: $(STAMP)  ## device tests and faults on a board that is plugged in (BOARD=nano33 PORT= FLASH=echo or a model: first)
 	@test -n $(call quote,$(BOARD)) || { echo "hil: expected BOARD=<name of a board that is plugged in>, for" \
 		"example make hil BOARD=nano33. Its port: PORT=, or bench.toml (docs/hil.md)."; exit 2; }

@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 from pipeline import __version__
-from pipeline.cli import desk, exporting, measuring, models, pruning, runs, studies
+from pipeline.cli import building, desk, exporting, measuring, models, pruning, runs, studies
 from pipeline.cli.options import Session, Verbs, common
 from pipeline.errors import PipelineError
 
@@ -25,7 +25,7 @@ VERBS = (
     runs.run,
     runs.train,
     runs.quantize,
-    runs.build,
+    building.build,
     measuring.measure,
     runs.report,
     models.deploy,

@@ -100,9 +100,8 @@ CAMERA = click.option(
     help="Also take frames of a camera: rgb565, rgb565le, rgb888 or grey; FIT is that of the "
     "training, crop or fit.",
 )
-ENGINE = click.option(
-    "--engine", default="aot", show_default=True, type=click.Choice(["aot", "tflm"])
-)
+ENGINES = ("aot", "tflm")
+ENGINE = click.option("--engine", default="aot", show_default=True, type=click.Choice(ENGINES))
 TOOLCHAIN = click.option(
     "--toolchain",
     default="auto",

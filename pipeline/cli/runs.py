@@ -38,7 +38,6 @@ def _stage(stage: str, text: str) -> click.Command:
 
 train = _stage("train", "Train the model of CONFIG; prints its folder.")
 quantize = _stage("quantize", "Train, prune and quantize the model of CONFIG; prints its folder.")
-build = _stage("build", "Everything of CONFIG up to the firmware; prints its folder.")
 
 
 @verb

@@ -4,7 +4,13 @@ Stages are functions of records; only this package knows the run folder. Each on
 inputs, settings, sources or tools have changed, and says so when they have not.
 """
 
-from pipeline.stages.deployment import Deployment, Request, deploy, write_outputs
+from pipeline.stages.deployment import (
+    Deployment,
+    Request,
+    build_model,
+    deploy,
+    write_outputs,
+)
 from pipeline.stages.exporting import ExportRequest, export_library
 from pipeline.stages.firmware import Target
 from pipeline.stages.fitting import check_fits
@@ -26,6 +32,7 @@ __all__ = [
     "Pruned",
     "Request",
     "Target",
+    "build_model",
     "check_fits",
     "deploy",
     "export_library",

@@ -38,7 +38,7 @@ class Request:
 
     Attributes:
         model: a .tflite, or a .keras with `data`.
-        inputs: spec of the inputs, as the user wrote it.
+        inputs: spec of the inputs, as the user wrote it; "" where nothing is measured.
         data: what calibrates a .keras.
         work: where everything is kept; None is a folder of the cache.
         command: what the heads of generated files say made them.
@@ -91,6 +91,22 @@ def deploy(request: Request, target: Target, reporter: Reporter) -> Deployment:
     return Deployment(
         plan=plan, firmware=firmware, measurement=measurement, inputs=inputs, report=report
     )
+
+
+def build_model(request: Request, target: Target, reporter: Reporter) -> Path:
+    """Build the firmware of a model, and leave it at that.
+
+    Returns:
+        The folder with firmware.elf, size.json and build.log.
+    Raises:
+        PipelineError: any; see the stages.
+    """
+    folder = work_folder(request, target)
+    stages = Stages(folder, target, reporter, command=request.command)
+    with folder.open(wait=True):
+        plan = stages.plan(quantized_model(request, stages))
+        firmware = stages.build(stages.generate(plan), plan.graph.name, kernel_guards(plan))
+    return firmware.elf_path.parent
 
 
 def work_folder(request: Request, target: Target) -> RunFolder:
