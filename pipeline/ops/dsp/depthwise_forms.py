@@ -45,8 +45,9 @@ class DepthwiseForm:
 
     def apply(self, acc: Int64Array) -> Int64Array:
         """The kernels' results."""
-        high = (((acc << self.prescale) + self.offset) * self.multiplier) >> 32
-        rounding = np.where(acc < 0, self.negative_rounding, self.rounding)
+        scaled = (acc << self.prescale) + self.offset
+        high = (scaled * self.multiplier) >> 32
+        rounding = np.where(scaled < 0, self.negative_rounding, self.rounding)
         return np.asarray(np.clip((high + rounding) >> self.shift, -128, 127), dtype=np.int64)
 
 
@@ -148,7 +149,7 @@ def _fit(
         for near in (nearest, nearest - 1, nearest + 1):
             if not 0 < near < _INT32_END:
                 continue
-            split = _split(*wanted.bounds(near << candidate), near)
+            split = _split(*wanted.bounds(near << candidate), near, 1 << candidate)
             if split is not None:
                 offset, rounding, negative_rounding = split
                 return DepthwiseForm(
@@ -163,20 +164,26 @@ def _fit(
 
 
 def _split(
-    not_negative: _Interval, negative: _Interval, multiplier: int
+    not_negative: _Interval, negative: _Interval, multiplier: int, one: int
 ) -> tuple[int, int, int] | None:
-    """Offset and roundings with offset * multiplier + rounding * 2**32 within their bounds."""
+    """Offset and roundings with offset * multiplier + rounding * 2**32 within their bounds.
+
+    Args:
+        not_negative, negative: bounds for sums of either sign.
+        multiplier: of the scaled sums.
+        one: what a sum of 1 is scaled to. An offset beyond it would turn signs, which kernels tell
+            by the scaled sums: it is right only if there is one rounding for both.
+    """
     # From none on, and from the one on that lifts a rounding below the bounds into them.
     lifting = -(-(not_negative[0] % (1 << 32)) // multiplier)
     for start in (0, lifting):
-        finer = np.arange(start, start + _OFFSETS) * multiplier
-        fits = np.ones(_OFFSETS, dtype=np.bool_)
-        for least, most in (not_negative, negative):
-            fits &= finer + (-((finer - least) >> 32) << 32) <= most
+        offsets = np.arange(start, start + _OFFSETS)
+        finer = offsets * multiplier
+        roundings = [-((finer - least) >> 32) for least, _ in (not_negative, negative)]
+        fits = (offsets < one) | (roundings[0] == roundings[1])
+        for rounding, (_, most) in zip(roundings, (not_negative, negative), strict=True):
+            fits &= finer + (rounding << 32) <= most
         if fits.any():
-            offset = start + int(fits.argmax())
-            roundings = [
-                -((offset * multiplier - least) >> 32) for least, _ in (not_negative, negative)
-            ]
-            return offset, roundings[0], roundings[1]
+            best = int(fits.argmax())
+            return start + best, int(roundings[0][best]), int(roundings[1][best])
     return None
