@@ -60,7 +60,7 @@ def call(op: Op, graph: Graph) -> KernelCall:
     assert isinstance(attrs, MulAttrs)
     label = label_of(op)
     a, b, output = (graph.tensors[index] for index in (*op.inputs, op.outputs[0]))
-    requant = _factor(op, graph)
+    requant = product_factor(op, graph)
     lowest, highest = activation_range(attrs.activation, output)
     return KernelCall(
         function="mul_s8",
@@ -84,7 +84,7 @@ def call(op: Op, graph: Graph) -> KernelCall:
     )
 
 
-def _factor(op: Op, graph: Graph) -> Requant:
+def product_factor(op: Op, graph: Graph) -> Requant:
     """What the product of the operands is multiplied by.
 
     Source: TFLite `MulPrepare` (kernels/mul.cc), where it is a float32.
@@ -105,5 +105,7 @@ def evaluate(op: Op, graph: Graph, a: Int64Array, b: Int64Array) -> Int64Array:
     assert isinstance(attrs, MulAttrs)
     x, y, output = (graph.tensors[index] for index in (*op.inputs, op.outputs[0]))
     product = (a - zero_point_of(x)) * (b - zero_point_of(y))
-    scaled = multiply_by_quantized_multiplier(product, _factor(op, graph)) + zero_point_of(output)
+    scaled = multiply_by_quantized_multiplier(product, product_factor(op, graph)) + zero_point_of(
+        output
+    )
     return np.clip(scaled, *activation_range(attrs.activation, output))

@@ -42,6 +42,7 @@ from pipeline.ops.dsp import depthwise_conv_2d as dsp_depthwise_conv_2d
 from pipeline.ops.dsp import fully_connected as dsp_fully_connected
 from pipeline.ops.dsp import max_pool_2d as dsp_max_pool_2d
 from pipeline.ops.dsp import mean as dsp_mean
+from pipeline.ops.dsp import mul as dsp_mul
 from pipeline.ops.rows import RowWindow, num_rows
 from pipeline.records import Array, Graph, KernelTarget, Op, OpKind
 
@@ -111,6 +112,7 @@ DSP_OPS: Mapping[OpKind, DspModule] = {
     OpKind.FULLY_CONNECTED: dsp_fully_connected,
     OpKind.MAX_POOL_2D: dsp_max_pool_2d,
     OpKind.MEAN: dsp_mean,
+    OpKind.MUL: dsp_mul,
 }
 
 

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UnsupportedModelError
 from pipeline.ops import add, extremes, mul, prelu
+from pipeline.ops.table import kernel_call
 from pipeline.plan.graph import parse_graph
+from pipeline.records import KernelTarget
 from tests import one_op
 from tests.compiled import HostCompiler
 from tests.exact import ReferenceTensors, assert_exact, assert_sane
@@ -84,6 +86,27 @@ def test_constant_operand(kind: str, shape: tuple[int, ...], compiler: HostCompi
         one_op.binary, (1, 4, 5, 6), quant, kind=kind, constant_shape=shape, **options
     )
     assert_exact(model, compiler)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "swap", "function"),
+    [
+        (((1, 4, 5, 6), (1, 4, 5, 6)), False, "mul_dsp_s8"),
+        (((1, 4, 5, 6), (1, 1, 1, 6)), False, "mul_dsp_s8"),
+        (((1, 4, 5, 6), (1, 1, 1, 6)), True, "mul_dsp_s8"),
+        (((1, 4, 5, 6), (1, 1, 5, 6)), False, "mul_s8"),
+        (((1, 4, 5, 6), (1, 1, 1, 1)), False, "mul_s8"),
+    ],
+    ids=str,
+)
+def test_products_of_one_shape_or_with_a_gate_have_a_kernel_of_their_own(
+    shapes: Any, swap: bool, function: str, compiler: HostCompiler
+) -> None:
+    quants = ((0.05, -10), (1 / 256, -128), (0.03, 5))
+    graph = assert_exact(model_of("MUL", shapes, quants, swap=swap), compiler)
+    call = kernel_call(graph.ops[0], graph, KernelTarget.DSP)
+    assert call is not None
+    assert call.function == function
 
 
 @pytest.mark.parametrize("activation", ["RELU", "RELU6", "RELU_N1_TO_1"])

@@ -146,6 +146,37 @@ def test_any_geometry(data: st.DataObject, compiler: HostCompiler) -> None:
     assert_exact(model, compiler)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "filter_scale", "relu", "function"),
+    [
+        ((3, 3), 0.1, True, "3x3_relu_coarse_dsp_s8"),
+        ((3, 3), 0.01, True, "3x3_relu_dsp_s8"),
+        ((3, 3), 0.01, False, "3x3_dsp_s8"),
+        ((3, 3), 0.0005, False, "3x3_fine_dsp_s8"),
+        ((5, 5), 0.1, True, "dsp_s8"),
+        ((5, 5), 0.0005, False, "dsp_s8"),
+        ((5, 5), 0.2, False, "s8"),
+    ],
+)
+def test_results_that_change_little_or_much_with_sums(
+    kernel: one_op.Pair, filter_scale: float, relu: bool, function: str, compiler: HostCompiler
+) -> None:
+    model = one_op.single(
+        one_op.depthwise_conv_2d,
+        (1, 8, 8, 12),
+        (0.05, -10),
+        kernel=kernel,
+        filter_scale=filter_scale,
+        bias=100,
+        activation="RELU" if relu else "NONE",
+        output=(0.05, -128 if relu else 3),
+    )
+    graph = assert_exact(model, compiler)
+    call = kernel_call(graph.ops[0], graph, KernelTarget.DSP)
+    assert call is not None
+    assert call.function == f"depthwise_conv_2d_{function}"
+
+
 def test_one_input_channel_uses_the_convolution_kernel() -> None:
     graph = parse_graph(model_of("one_channel_multiplier_8"), "m", "m")
     call = kernel_call(graph.ops[0], graph, KernelTarget.PORTABLE)

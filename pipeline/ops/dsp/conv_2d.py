@@ -76,7 +76,11 @@ def _call(op: Op, graph: Graph, columns: Columns, kernel: Kernel, channels: Chan
     lowest, highest = activation_range(attrs.activation, output)
     pixels = 2 if kernel.halves else 3
     group_bytes = (pixels + 2 * columns.sliding) * 8 * columns.blocks
-    groups = max(1, min(_COLUMNS_BYTES // group_bytes, 255))
+    # Pixels that follow each other: of a row, or of the image.
+    pointwise = (window.reach_h, window.reach_w, window.stride_h, window.stride_w) == (1, 1, 1, 1)
+    following = output.shape[2] * (output.shape[1] if pointwise else 1)
+    most = min(255, -(-following // pixels))
+    groups = max(1, min(_COLUMNS_BYTES // group_bytes, most))
     tail = columns.run_length % 4
     geometry = {
         "input_h": x.shape[1],

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pipeline.ops.base import Constant, KernelCall, fields_of, label_of
 from pipeline.ops.checks import activation_range, constant_of, zero_point_of
 from pipeline.ops.convolution import as_contiguous, attrs_of
-from pipeline.ops.dsp.accumulators import convolution_accumulators
+from pipeline.ops.dsp.accumulators import Accumulators, convolution_accumulators
 from pipeline.ops.dsp.conv_2d import convolution_call
 from pipeline.ops.dsp.depthwise_forms import DepthwiseForm, fit_forms
 from pipeline.ops.window import Window
@@ -20,6 +20,15 @@ from pipeline.records import Graph, Op, Tensor
 # where it works with less.
 _MANY_TAPS = 12
 _PLANE_BYTES = 1024
+
+# Shifts of results: that of almost all layers, and others for channels that it does not suit:
+# after a ReLU those whose results change much with their sums, else those that change little.
+_SHIFT = 10
+_RELU_SHIFT = 8
+_FINE_SHIFT = 13
+# From which exponent on a channel needs the latter more often than not.
+_FINE_EXPONENT = 11
+_VARIANTS = {_SHIFT: "", _RELU_SHIFT: "coarse_", _FINE_SHIFT: "fine_"}
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -45,11 +54,25 @@ def call(op: Op, graph: Graph) -> KernelCall | None:
         return None
     weights = filter_hwc.astype(np.int64)
     accumulators = convolution_accumulators(op, graph, weights.reshape(-1, weights.shape[2]).T)
-    forms = fit_forms(accumulators)
+    forms = _forms(accumulators, of_one_shift=fits_3x3)
     if forms is None:
         return None
     channels = _Channels(weights=weights, bias=accumulators.bias, forms=forms)
     return _call_3x3(op, graph, channels) if fits_3x3 else _call_any(op, graph, channels)
+
+
+def _forms(accumulators: Accumulators, *, of_one_shift: bool) -> tuple[DepthwiseForm, ...] | None:
+    """A form for each channel, with the usual shift if it can be; None if a channel has none."""
+    relu = accumulators.zero_point == -128
+    usual = (_SHIFT, _RELU_SHIFT if relu else _FINE_SHIFT)
+    fine = (accumulators.exponent >= _FINE_EXPONENT) & (not relu)
+    if not of_one_shift:
+        return fit_forms(accumulators, [usual[::-1] if one else usual for one in fine])
+    for shift in usual[::-1] if fine.any() else usual:
+        forms = fit_forms(accumulators, [(shift,)] * len(fine))
+        if forms is not None:
+            return forms
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +121,9 @@ def _call_3x3(op: Op, graph: Graph, channels: _Channels) -> KernelCall:
     # A ReLU leaves a zero point of -128, and one rounding for both signs.
     relu = zero_point_of(output) == -128
     words = _taps_3x3(channels)
+    variant = ("relu_" if relu else "") + _VARIANTS[channels.forms[0].shift]
     return KernelCall(
-        function="depthwise_conv_2d_3x3_relu_dsp_s8" if relu else "depthwise_conv_2d_3x3_dsp_s8",
+        function=f"depthwise_conv_2d_3x3_{variant}dsp_s8",
         header="dsp/depthwise_conv_2d_3x3_dsp_s8.h",
         params_type="depthwise_conv_2d_3x3_dsp_params",
         fields=fields_of(
@@ -138,7 +162,7 @@ def _call_any(op: Op, graph: Graph, channels: _Channels) -> KernelCall:
             channels.multiplier,
             channels.rounding,
             channels.negative_rounding - channels.rounding,
-            np.array([form.prescale for form in channels.forms]),
+            np.array([form.shift | form.prescale << 8 for form in channels.forms]),
         ],
         axis=1,
     )
@@ -171,7 +195,7 @@ def _call_any(op: Op, graph: Graph, channels: _Channels) -> KernelCall:
                 name="constants",
                 c_type="int32_t",
                 values=constants.astype(np.int32),
-                comment="[channels]: bias, multiplier, rounding, if negative, prescale",
+                comment="[channels]: bias, multiplier, rounding, if negative, shifts",
             ),
         ),
         tensors=(op.inputs[0], op.outputs[0]),

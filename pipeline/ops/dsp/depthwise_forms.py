@@ -1,26 +1,25 @@
-"""Requantization of the depthwise kernels: one shift for all layers, one rounding for each sign.
+"""Requantization of the depthwise kernels: one rounding for each sign.
 
 The kernels compute, of the sum `acc` of a channel with its bias,
 
-    clip(((acc * 2**prescale + offset) * multiplier + r * 2**32) >> (32 + SHIFT), -128, 127),
+    clip(((acc * 2**prescale + offset) * multiplier + r * 2**32) >> (32 + shift), -128, 127),
 
 where r depends on the sign of the sum, which double rounding needs unless it clips all negative
 results, as after a ReLU. Prescale and offset cost nothing: they are in the weights and the bias.
 The offset is a rounding of finer grain, for channels whose results change little with their sums.
+A larger shift makes r finer, too, and leaves less room for results that change much.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.ops.dsp.accumulators import Accumulators
 from pipeline.steps import Int64Array
-
-SHIFT = 10
 
 # Offsets that are tried for roundings of both signs.
 _OFFSETS = 512
@@ -37,6 +36,7 @@ _Interval = tuple[int, int]
 class DepthwiseForm:
     """The constants of one channel."""
 
+    shift: int
     prescale: int
     offset: int
     multiplier: int
@@ -45,9 +45,10 @@ class DepthwiseForm:
 
     def apply(self, acc: Int64Array) -> Int64Array:
         """The kernels' results."""
-        high = (((acc << self.prescale) + self.offset) * self.multiplier) >> 32
-        rounding = np.where(acc < 0, self.negative_rounding, self.rounding)
-        return np.asarray(np.clip((high + rounding) >> SHIFT, -128, 127), dtype=np.int64)
+        scaled = (acc << self.prescale) + self.offset
+        high = (scaled * self.multiplier) >> 32
+        rounding = np.where(scaled < 0, self.negative_rounding, self.rounding)
+        return np.asarray(np.clip((high + rounding) >> self.shift, -128, 127), dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +56,13 @@ class _Channel:
     """What a form has to give.
 
     Attributes:
+        shift: of the form.
         lowest, highest: reach of the sums.
         starts: [255], the smallest sum of each result from -127 on; see `Steps`.
         one_rounding: whether there is to be one for both signs.
     """
 
+    shift: int
     lowest: int
     highest: int
     starts: Int64Array
@@ -80,38 +83,47 @@ class _Channel:
         )
 
     def _bounds_between(self, lowest: int, highest: int, factor: int) -> _Interval:
-        steps = np.arange(-127, 128) << (SHIFT + 32)
+        steps = np.arange(-127, 128) << (self.shift + 32)
         first, last = self.starts, self.starts - 1
         least = (steps - np.maximum(first, lowest) * factor)[first <= highest]
         most = (steps - np.minimum(last, highest) * factor)[last >= lowest]
         return int(least.max(initial=-_FAR)), int(most.min(initial=_FAR)) - 1
 
 
-def fit_forms(accumulators: Accumulators) -> tuple[DepthwiseForm, ...] | None:
+def fit_forms(
+    accumulators: Accumulators, shifts: Sequence[Sequence[int]]
+) -> tuple[DepthwiseForm, ...] | None:
     """A form for each channel that gives its steps; None if a channel has none.
 
     Args:
         accumulators: of a layer that clips at -128 and 127 only.
+        shifts: for each channel those that its form may have, best first.
     """
-    steps = accumulators.steps
     forms = []
-    for channel, weights in enumerate(accumulators.weights):
-        wanted = _Channel(
-            lowest=int(steps.lowest[channel, 0]),
-            highest=int(steps.highest[channel, 0]),
-            starts=steps.starts[channel],
-            one_rounding=accumulators.zero_point == -128,
-        )
-        form = _fit(
-            wanted,
-            int(accumulators.multiplier[channel]),
-            1 + SHIFT - int(accumulators.exponent[channel]),
-            _most_prescale(weights, wanted),
-        )
+    for channel, candidates in enumerate(shifts):
+        found = (_fit_channel(accumulators, channel, shift) for shift in candidates)
+        form = next((form for form in found if form is not None), None)
         if form is None:
             return None
         forms.append(form)
     return tuple(forms)
+
+
+def _fit_channel(accumulators: Accumulators, channel: int, shift: int) -> DepthwiseForm | None:
+    steps = accumulators.steps
+    wanted = _Channel(
+        shift=shift,
+        lowest=int(steps.lowest[channel, 0]),
+        highest=int(steps.highest[channel, 0]),
+        starts=steps.starts[channel],
+        one_rounding=accumulators.zero_point == -128,
+    )
+    return _fit(
+        wanted,
+        int(accumulators.multiplier[channel]),
+        1 + shift - int(accumulators.exponent[channel]),
+        _most_prescale(accumulators.weights[channel], wanted),
+    )
 
 
 def _most_prescale(weights: Int64Array, wanted: _Channel) -> int:
@@ -137,10 +149,11 @@ def _fit(
         for near in (nearest, nearest - 1, nearest + 1):
             if not 0 < near < _INT32_END:
                 continue
-            split = _split(*wanted.bounds(near << candidate), near)
+            split = _split(*wanted.bounds(near << candidate), near, 1 << candidate)
             if split is not None:
                 offset, rounding, negative_rounding = split
                 return DepthwiseForm(
+                    shift=wanted.shift,
                     prescale=candidate,
                     offset=offset,
                     multiplier=near,
@@ -151,17 +164,26 @@ def _fit(
 
 
 def _split(
-    not_negative: _Interval, negative: _Interval, multiplier: int
+    not_negative: _Interval, negative: _Interval, multiplier: int, one: int
 ) -> tuple[int, int, int] | None:
-    """Offset and roundings with offset * multiplier + rounding * 2**32 within their bounds."""
+    """Offset and roundings with offset * multiplier + rounding * 2**32 within their bounds.
+
+    Args:
+        not_negative, negative: bounds for sums of either sign.
+        multiplier: of the scaled sums.
+        one: what a sum of 1 is scaled to. An offset beyond it would turn signs, which kernels tell
+            by the scaled sums: it is right only if there is one rounding for both.
+    """
     # From none on, and from the one on that lifts a rounding below the bounds into them.
     lifting = -(-(not_negative[0] % (1 << 32)) // multiplier)
-    for offset in itertools.chain(range(_OFFSETS), range(lifting, lifting + _OFFSETS)):
-        finer = offset * multiplier
+    for start in (0, lifting):
+        offsets = np.arange(start, start + _OFFSETS)
+        finer = offsets * multiplier
         roundings = [-((finer - least) >> 32) for least, _ in (not_negative, negative)]
-        if all(
-            finer + (rounding << 32) <= most
-            for rounding, (_, most) in zip(roundings, (not_negative, negative), strict=True)
-        ):
-            return offset, roundings[0], roundings[1]
+        fits = (offsets < one) | (roundings[0] == roundings[1])
+        for rounding, (_, most) in zip(roundings, (not_negative, negative), strict=True):
+            fits &= finer + (rounding << 32) <= most
+        if fits.any():
+            best = int(fits.argmax())
+            return start + best, int(roundings[0][best]), int(roundings[1][best])
     return None

@@ -26,7 +26,9 @@ struct walk {
 #if defined(__ARM_FEATURE_DSP)
 // By value: the functions change the walk, which lies in the stack as they need it.
 void depthwise_3x3_walk_relu(struct walk walk);
+void depthwise_3x3_walk_relu_coarse(struct walk walk);
 void depthwise_3x3_walk(struct walk walk);
+void depthwise_3x3_walk_fine(struct walk walk);
 
 // A window slides along three rows of one channel. Registers throughout:
 //   r0 pixel    r1 to the second row    r2 from the pixel to its output
@@ -91,7 +93,13 @@ __asm__(
     " ldr r11, [sp, r11, lsl #2]\n"
     ".endif\n"
     " smmla \\acc, \\acc, r10, r11\n"
+    ".if DEPTHWISE_SHIFT == 8\n"
+    " ssat \\acc, #8, \\acc, asr #8\n"
+    ".elseif DEPTHWISE_SHIFT == 10\n"
     " ssat \\acc, #8, \\acc, asr #10\n"
+    ".else\n"
+    " ssat \\acc, #8, \\acc, asr #13\n"
+    ".endif\n"
     " strb \\acc, [r0, r2]\n"
     ".endm\n"
     // Stride 1. The column is the last one of output `old`, the middle one of output `next` and the
@@ -127,9 +135,10 @@ __asm__(
 // Apart, because C compilers need not take longer strings than 4,095 characters.
 __asm__(
     // The function. `signed`: whether the rounding depends on the sign of an accumulator. If so,
-    // both lie at the stack's end, and r11 is free.
-    ".macro depthwise_walk name, signed\n"
+    // both lie at the stack's end, and r11 is free. `shift`: of the results.
+    ".macro depthwise_walk name, signed, shift\n"
     ".set DEPTHWISE_SIGNED, \\signed\n"
+    ".set DEPTHWISE_SHIFT, \\shift\n"
     ".section .text.\\name, \"ax\", %progbits\n"
     ".p2align 2\n"
     ".global \\name\n"
@@ -320,11 +329,13 @@ __asm__(
     ".word 52b + 1, 53b + 1, 52b + 1, 53b + 1\n"
     ".size \\name, . - \\name\n"
     ".endm\n"
-    " depthwise_walk depthwise_3x3_walk_relu, 0\n"
-    " depthwise_walk depthwise_3x3_walk, 1\n"
+    " depthwise_walk depthwise_3x3_walk_relu, 0, 10\n"
+    " depthwise_walk depthwise_3x3_walk_relu_coarse, 0, 8\n"
+    " depthwise_walk depthwise_3x3_walk, 1, 10\n"
+    " depthwise_walk depthwise_3x3_walk_fine, 1, 13\n"
     ".text\n");
 #else
-static inline void walk_rows(struct walk walk, int has_sign) {
+static inline void walk_rows(struct walk walk, int has_sign, int shift) {
   const int32_t rows[3] = {0, walk.second_row, walk.third_row};
   int32_t above = walk.flags & PAD_ABOVE ? 1 : 0;
   int32_t below = walk.flags & PAD_BELOW ? 1 : 0;
@@ -351,7 +362,8 @@ static inline void walk_rows(struct walk walk, int has_sign) {
           acc = smlad(pkhbt(values[0], values[1]), (uint32_t)taps[column], acc);
           acc = smlabb(values[2], third, acc);
         }
-        *output = (int8_t)SSAT8_ASR(smmla(acc, taps[6], taps[has_sign && acc < 0 ? 8 : 7]), 10);
+        int32_t rounding = taps[has_sign && acc < 0 ? 8 : 7];
+        *output = (int8_t)ssat8(smmla(acc, taps[6], rounding) >> shift);
         output += walk.channels;
       }
       row += walk.span + walk.next_input;
@@ -359,8 +371,10 @@ static inline void walk_rows(struct walk walk, int has_sign) {
   }
 }
 
-static void depthwise_3x3_walk_relu(struct walk walk) { walk_rows(walk, 0); }
-static void depthwise_3x3_walk(struct walk walk) { walk_rows(walk, 1); }
+static void depthwise_3x3_walk_relu(struct walk walk) { walk_rows(walk, 0, 10); }
+static void depthwise_3x3_walk_relu_coarse(struct walk walk) { walk_rows(walk, 0, 8); }
+static void depthwise_3x3_walk(struct walk walk) { walk_rows(walk, 1, 10); }
+static void depthwise_3x3_walk_fine(struct walk walk) { walk_rows(walk, 1, 13); }
 #endif
 
 static inline void convolve(const struct depthwise_conv_2d_3x3_dsp_params *params,
@@ -414,14 +428,14 @@ static inline void convolve(const struct depthwise_conv_2d_3x3_dsp_params *param
   }
 }
 
-void depthwise_conv_2d_3x3_relu_dsp_s8(const struct depthwise_conv_2d_3x3_dsp_params *params,
-                                       struct input_rows input, struct output_rows output,
-                                       int32_t first_row, int32_t end_row) {
-  convolve(params, input, output, first_row, end_row, depthwise_3x3_walk_relu);
-}
+#define DEPTHWISE_CONV_2D_3X3(name, walk)                                                          \
+  void depthwise_conv_2d_3x3_##name##dsp_s8(const struct depthwise_conv_2d_3x3_dsp_params *params, \
+                                            struct input_rows input, struct output_rows output,    \
+                                            int32_t first_row, int32_t end_row) {                  \
+    convolve(params, input, output, first_row, end_row, walk);                                     \
+  }
 
-void depthwise_conv_2d_3x3_dsp_s8(const struct depthwise_conv_2d_3x3_dsp_params *params,
-                                  struct input_rows input, struct output_rows output,
-                                  int32_t first_row, int32_t end_row) {
-  convolve(params, input, output, first_row, end_row, depthwise_3x3_walk);
-}
+DEPTHWISE_CONV_2D_3X3(, depthwise_3x3_walk)
+DEPTHWISE_CONV_2D_3X3(fine_, depthwise_3x3_walk_fine)
+DEPTHWISE_CONV_2D_3X3(relu_, depthwise_3x3_walk_relu)
+DEPTHWISE_CONV_2D_3X3(relu_coarse_, depthwise_3x3_walk_relu_coarse)

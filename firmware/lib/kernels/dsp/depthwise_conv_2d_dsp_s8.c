@@ -67,7 +67,7 @@ static int32_t window(const struct plane *plane, const uint32_t *x, const int32_
     x = move(x, plane->next_row);
   }
   int32_t rounding = constants[2] + (acc < 0 ? constants[3] : 0);
-  return SSAT8_ASR(smmla(acc, constants[1], rounding), 10);
+  return ssat8(smmla(acc, constants[1], rounding) >> (constants[4] & 0xFF));
 }
 
 // Four outputs as the bytes of a word; their windows begin at `x` and each `step` bytes further.
@@ -109,14 +109,16 @@ __asm__(
     " subs r9, r9, #1\n"
     " bne 1b\n"
     " pop {r0, r2}\n"
-    // r1 multiplier    r2 rounding    r3 what is added to it for a negative sum
+    // r1 multiplier    r2 rounding    r3 what is added to it for a negative sum    lr shift, in its
+    // lowest byte
     " add r3, r2, #4\n"
-    " ldm r3, {r1, r2, r3}\n"
+    " ldm r3, {r1, r2, r3, lr}\n"
     " .irp sum, r4, r5, r6, r7\n"
     " and r12, r3, \\sum, asr #31\n"
     " add r12, r12, r2\n"
     " smmla \\sum, \\sum, r1, r12\n"
-    " ssat \\sum, #8, \\sum, asr #10\n"
+    " asr \\sum, \\sum, lr\n"
+    " ssat \\sum, #8, \\sum\n"
     " .endr\n"
     " bfi r4, r5, #8, #24\n"
     " bfi r4, r6, #16, #16\n"
@@ -167,7 +169,7 @@ static void convolve_rows(const struct depthwise_conv_2d_dsp_params *p, const st
   }
   for (int32_t channel = 0; channel < p->channels; ++channel) {
     const int32_t *constants = p->constants + 5 * channel;
-    widen_weights(p, plane, p->filter_chw + channel * p->filter_h * p->filter_w, constants[4]);
+    widen_weights(p, plane, p->filter_chw + channel * p->filter_h * p->filter_w, constants[4] >> 8);
     for (int32_t y = top > 0 ? top : 0; y < end && y < p->input_h; ++y) {
       widen_row(p, plane, input_row(input, y, row_bytes) + channel,
                 plane->values + (y - top) * plane->row_words);

@@ -8,9 +8,9 @@
 
 struct depthwise_conv_2d_dsp_params {
   const int8_t *filter_chw;  // [channels, filter_h, filter_w]
-  // [channels, 5]: bias multiplier rounding negative prescale. Weights are multiplied by
-  // 2^prescale, as the bias is, and then
-  //   (acc * multiplier + rounding * 2^32) >> 42, saturated to int8
+  // [channels, 5]: bias multiplier rounding negative shifts, the latter shift + 256 * prescale.
+  // Weights are multiplied by 2^prescale, as the bias is, and then
+  //   (acc * multiplier + rounding * 2^32) >> (32 + shift), saturated to int8
   // is the result, with `negative` added to the rounding if acc < 0. From the bias the input's zero
   // point times the sum of the weights is subtracted.
   const int32_t *constants;
