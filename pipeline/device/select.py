@@ -41,8 +41,10 @@ def resolve_emulator(requested: str, board: Board) -> str:
         return next((kind for kind in kinds if _is_installed(kind)), kinds[-1])
     if requested not in kinds:
         choices = ", ".join((AUTO, *kinds)) if kinds else "none: it is not emulated"
+        way_out = f" `espalier flash MODEL --board {board.name}` runs a model on the board itself."
         raise ConfigError(
             f"emulator: board '{board.name}' runs on {choices}. Received: '{requested}'."
+            + (way_out if board.upload else "")
         )
     return requested
 

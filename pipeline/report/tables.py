@@ -291,7 +291,9 @@ def board_tables(report: Mapping[str, Any]) -> Table:
             board["core"],
             _limit(board["flash_bytes"]),
             _limit(board["ram_bytes"]),
-            ", ".join(board["emulators"]),
+            ", ".join(
+                [*board["emulators"], *(["itself (espalier flash)"] if board["upload"] else [])]
+            ),
         )
     return table
 

@@ -60,6 +60,9 @@ def test_a_board_without_emulator_is_refused(requested: str) -> None:
     real = dataclasses.replace(EMULATED, name="real", emulators=())
     with pytest.raises(ConfigError, match="board 'real' runs on none: it is not emulated"):
         resolve_emulator(requested, real)
+    flashed = dataclasses.replace(real, upload="touch")
+    with pytest.raises(ConfigError, match="`espalier flash MODEL --board real` runs a model on"):
+        resolve_emulator(requested, flashed)
 
 
 def test_a_firmware_for_another_board_is_refused() -> None:
