@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import StageKey, hash_file, hash_tree, hash_value, tool_versions
+from pipeline.artifacts import StageKey, hash_tree, hash_value, tool_versions
 from pipeline.paths import boards_path, firmware_path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -52,8 +52,8 @@ def stage_key(
     stage: str, *, inputs: Mapping[str, str], config: Mapping[str, Any], seed: int = 0
 ) -> StageKey:
     """Everything that a stage's outputs depend on, besides the named inputs from its code."""
-    parts = {name: hash_tree(_PACKAGE / name, suffixes=_CODE_SUFFIXES) for name in _CODE[stage]}
-    parts["records.py"] = hash_file(_PACKAGE / "records.py")
+    names = ("records", *_CODE[stage])
+    parts = {name: hash_tree(_PACKAGE / name, suffixes=_CODE_SUFFIXES) for name in names}
     if stage in ("build", "costs"):
         parts["firmware"] = hash_tree(firmware_path())
         parts["boards"] = hash_tree(boards_path())
