@@ -48,9 +48,10 @@ def main(path: Path, data: str, budget: str, epochs: int) -> None:
     planned = "arena" in limits
     cost = DeployedCost(board, reporter, measures=False) if planned else estimated_cost(model_facts)
     real = RealCosts(problem, limits, cost, lambda line: None)
-    allowed = first_limits(real)
-    if allowed is None:
+    begin = first_limits(real)
+    if begin is None:
         raise SystemExit(f"{budget}: the whole model fits")
+    problem, allowed = begin[0].problem, begin[1]
     for weighing in problem.weighings:
         plan = plan_of(problem, weighing, widths(problem, weighing, allowed))
         pruned = materialise(problem.trace, plan)

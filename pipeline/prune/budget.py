@@ -14,7 +14,6 @@ from pipeline.prune.fit import (
     RESOURCES,
     Problem,
     RealCosts,
-    Weighing,
     first_limits,
     make_problem,
     plan_of,
@@ -26,6 +25,7 @@ from pipeline.prune.recalibrate import mean_loss, recalibrate
 from pipeline.prune.records import Cost, Evaluate, FineTune, MethodResult, PrunePlan, Step
 from pipeline.prune.select import Limits
 from pipeline.prune.surgery import materialise
+from pipeline.prune.weighing import Weighing
 
 if TYPE_CHECKING:
     import keras
@@ -147,9 +147,10 @@ def prune_to_budget(
     )
     log(f"{len(problem.groups)} groups, {len(problem.grouping.locks)} locks")
     real = RealCosts(problem, budget.limits, cost, log)
-    allowed = first_limits(real)
     keep, weighing, notes = problem.whole, problem.weighings[0], list[str]()
-    if allowed is not None:
+    if (begin := first_limits(real)) is not None:
+        real, allowed = begin
+        problem = real.problem
         if data is not None:
             weighing, note = _chosen(problem, allowed, data, log)
             notes.append(note)

@@ -4,44 +4,35 @@ The search goes down from the whole model, each time in the group that brings th
 nearest per loss, and then gives back what was not needed. For RAM, that is where the peak is: a
 channel of the stem counts while the stem's tensors set the peak, and for nothing afterwards.
 
-What losing channels counts for is a weighing. There is no best one for all models and budgets:
-
-- shares: groups follow each other, so the shares of importance that they retain multiply; the sum
-  of the logarithms is maximized, with groups alike or by their channels.
-- sums: Taylor's importance is an estimate of what the loss of the network rises by, so what is
-  removed adds up, over the whole network; as it is, or with a norm of 1 in each group.
-- even: the same share of every group goes.
-
 Estimates steer the search; what a candidate really costs (converted, planned) corrects them until
-the real figures hold.
+the real figures hold. Estimates of memory come from the planner itself (planned_memory.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.errors import DoesNotFitError
-from pipeline.prune.criteria.base import NORMALIZATIONS, Criterion, Scoring, importance
+from pipeline.prune.criteria.base import Criterion, Scoring, importance
 from pipeline.prune.criteria.table import criterion_named
 from pipeline.prune.criteria.taylor import taylor
 from pipeline.prune.groups import Grouping, find_groups
-from pipeline.prune.records import ChannelGroup, Cost, FloatArray, PrunePlan
+from pipeline.prune.planned_memory import PlannedMemory, measure_memory
+from pipeline.prune.records import ChannelGroup, Cost, Counts, FloatArray, PrunePlan
 from pipeline.prune.select import Limits, select
 from pipeline.prune.surgery import materialise
 from pipeline.prune.trace import Trace, trace_model
+from pipeline.prune.weighing import Losses, Weighing, by_shares, by_taylor
 from pipeline.prune.widths import Estimate, WidthCosts
 
 if TYPE_CHECKING:
     import keras
 
     from pipeline.records import InputSet
-
-Counts = npt.NDArray[np.int64]
 
 # Name in a budget: (what a Cost calls it, unit for people).
 RESOURCES = {
@@ -52,32 +43,15 @@ RESOURCES = {
     "params": ("params", "parameters"),
 }
 
+# Those of them whose peak over time counts.
+MEMORIES = frozenset(("ram", "arena"))
+
 # A group goes down by at least this share at once; what was too much comes back.
 _STRIDE = 1 / 32
 # Real costs that are looked at before the nearest fitting candidate is taken.
 _ROUNDS = 6
 # Candidates nearer to all budgets than this are as good as it gets.
 _CLOSE = 0.02
-
-Losses = tuple[FloatArray, ...]
-"""For each group what keeping n channels loses, float64 [channels + 1]; inf for none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weighing:
-    """What losing channels counts for.
-
-    Attributes:
-        name: for people.
-        importance: of each group, float64 [channels]: which channels stay.
-        losses: in how many of them.
-        even: go down by the same share in every group instead of where it costs least.
-    """
-
-    name: str
-    importance: tuple[FloatArray, ...]
-    losses: Losses
-    even: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +61,7 @@ class Problem:
     Attributes:
         trace, grouping: of the model.
         weighings: at least one; the first is by the criterion alone.
-        estimate: costs by width.
+        estimate: costs by width; of memory layer by layer, until the planner has been asked.
         lowest: the fewest channels of each group that limits allow, int64 [groups].
         units: of which widths are multiples wherever anything is removed, int64 [groups].
         seed: of everything random.
@@ -96,7 +70,7 @@ class Problem:
     trace: Trace
     grouping: Grouping
     weighings: tuple[Weighing, ...]
-    estimate: WidthCosts
+    estimate: WidthCosts | PlannedMemory
     lowest: Counts
     units: Counts
     seed: int
@@ -138,13 +112,13 @@ def make_problem(
     scoring = Scoring(trace=trace, data=data, seed=seed, batch_norm=batch_norm)
     scored = importance(criterion, scoring, find_groups(trace, ignore), reduction=reduction)
     groups = scored.grouping.groups
-    weighings = [_by_shares(criterion.name, scored.importance, 0.0)]
+    weighings = [by_shares(criterion.name, scored.importance, 0.0)]
     if data is not None:
-        weighings.append(_by_shares(criterion.name, scored.importance, 1.0))
+        weighings.append(by_shares(criterion.name, scored.importance, 1.0))
         by_loss = importance(taylor(), scoring, scored.grouping)
         # Groups that Taylor cannot score are left to the criterion.
         if len(by_loss.importance) == len(groups):
-            weighings += _by_taylor(by_loss.importance)
+            weighings += by_taylor(by_loss.importance)
     narrowest = select(groups, scored.importance, 1 - 1e-9, limits=limits, seed=seed)
     return Problem(
         trace=trace,
@@ -157,45 +131,6 @@ def make_problem(
         ),
         seed=seed,
     )
-
-
-def _by_shares(name: str, scores: tuple[FloatArray, ...], spread: float) -> Weighing:
-    """Minus the logarithm of the retained share, times channels ** spread."""
-    losses = []
-    for one in scores:
-        kept = _kept(one)
-        shares = kept / kept[-1] if kept[-1] > 0 else np.arange(len(kept)) / (len(kept) - 1)
-        with np.errstate(divide="ignore"):
-            losses.append(-np.log(shares) * len(one) ** spread)
-    return Weighing(
-        name=f"{name}, shares{' by width' if spread else ''}",
-        importance=scores,
-        losses=tuple(losses),
-    )
-
-
-def _by_taylor(scores: tuple[FloatArray, ...]) -> tuple[Weighing, ...]:
-    """Weighings by an importance that adds up over the network."""
-    normed = tuple(NORMALIZATIONS["l2"](one) for one in scores)
-    return (
-        _by_shares("taylor", scores, 0.0),
-        _by_shares("taylor", scores, 1.0),
-        Weighing(name="taylor, sums", importance=scores, losses=_removed(scores)),
-        Weighing(name="taylor, normed sums", importance=normed, losses=_removed(normed)),
-        Weighing(name="taylor, even", importance=scores, losses=_removed(scores), even=True),
-    )
-
-
-def _kept(scores: FloatArray) -> FloatArray:
-    """Importance of the n best channels, float64 [channels + 1]; none counts below 0."""
-    shifted = np.sort(scores - min(0.0, float(scores.min())))[::-1]
-    return np.concatenate([[0.0], np.cumsum(shifted)])
-
-
-def _removed(scores: tuple[FloatArray, ...]) -> Losses:
-    """Importance of all but the n best channels."""
-    totals = [_kept(one) for one in scores]
-    return tuple(np.concatenate([[np.inf], kept[-1] - kept[1:]]) for kept in totals)
 
 
 def plan_of(problem: Problem, weighing: Weighing, keep: Counts) -> PrunePlan:
@@ -230,11 +165,23 @@ class RealCosts:
 
     def __call__(self, keep: Counts) -> dict[str, int]:
         """Of a candidate; costs depend on widths alone, not on which channels stay."""
-        plan = plan_of(self.problem, self.problem.weighings[0], keep)
-        costs = self.cost(materialise(self.problem.trace, plan))
+        costs = self._costs(keep)
         found = {name: costs[RESOURCES[name][0]] for name in self.limits}
         self.log("candidate: " + ", ".join(f"{name} {value:,}" for name, value in found.items()))
         return found
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether costs tell what each operator needs."""
+        return "live_bytes" in self._costs(self.problem.whole)
+
+    def live_bytes(self, keep: Counts) -> FloatArray:
+        """What each operator of a candidate needs, float64 [operators]."""
+        return np.array(self._costs(keep)["live_bytes"], np.float64)
+
+    def _costs(self, keep: Counts) -> Mapping[str, Any]:
+        plan = plan_of(self.problem, self.problem.weighings[0], keep)
+        return self.cost(materialise(self.problem.trace, plan))
 
     def fit(self, costs: Mapping[str, int]) -> bool:
         """Whether these are within the limits."""
@@ -252,8 +199,10 @@ class RealCosts:
         }
 
 
-def first_limits(real: RealCosts) -> dict[str, float] | None:
-    """Limits on estimates to begin with; None where the whole model fits.
+def first_limits(real: RealCosts) -> tuple[RealCosts, dict[str, float]] | None:
+    """Costs to search with, and limits on their estimates to begin with; None if the whole fits.
+
+    Where memory has to go down, and is planned, its estimates are the planner's from here on.
 
     Raises:
         DoesNotFitError: even the narrowest model is above a limit: which, and by how much.
@@ -261,7 +210,22 @@ def first_limits(real: RealCosts) -> dict[str, float] | None:
     problem = real.problem
     _check_possible(problem, real.limits, real(problem.lowest))
     whole = real(problem.whole)
-    return None if real.fit(whole) else real.allowed(problem.whole, whole)
+    if real.fit(whole):
+        return None
+    if any(whole[name] > real.limits[name] for name in MEMORIES & real.limits.keys()):
+        real = _with_planned_memory(real)
+    return real, real.allowed(problem.whole, whole)
+
+
+def _with_planned_memory(real: RealCosts) -> RealCosts:
+    problem = real.problem
+    if not real.is_planned:
+        return real
+    assert isinstance(problem.estimate, WidthCosts)
+    estimate = measure_memory(
+        problem.estimate, problem.whole, problem.lowest, problem.units, real.live_bytes, real.log
+    )
+    return replace(real, problem=replace(problem, estimate=estimate))
 
 
 def widths(problem: Problem, weighing: Weighing, allowed: Mapping[str, float]) -> Counts:
@@ -325,8 +289,7 @@ def _violation(estimate: Estimate, allowed: Mapping[str, float]) -> FloatArray:
     total = np.zeros(len(estimate.params))
     for name, limit in allowed.items():
         # Of memory every moment above the limit counts: lowering one of two equal peaks helps.
-        peaks = name in ("ram", "arena")
-        values = estimate.live_bytes if peaks else _scalars(estimate)[name][:, None]
+        values = estimate.live_bytes if name in MEMORIES else _scalars(estimate)[name][:, None]
         over = np.maximum(values / max(limit, 1.0) - 1, 0)
         total += over.sum(axis=1)
     return total

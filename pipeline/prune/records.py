@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 IdVector: TypeAlias = npt.NDArray[np.int64]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
+Counts: TypeAlias = npt.NDArray[np.int64]
 
 FineTune: TypeAlias = "Callable[[keras.Model, int], keras.Model]"
 """(model, epochs) -> the fine-tuned model, which may be the same object."""
@@ -23,8 +24,9 @@ Evaluate: TypeAlias = "Callable[[keras.Model], Mapping[str, float]]"
 """Metrics of a model: "accuracy" and "balanced_accuracy", shares in [0, 1]; for two classes
 also "average_precision"."""
 
-Cost: TypeAlias = "Callable[[keras.Model], Mapping[str, int]]"
-"""What a model costs as it would be deployed: params, macs, arena_bytes, flash_bytes."""
+Cost: TypeAlias = "Callable[[keras.Model], Mapping[str, Any]]"
+"""What a model costs as it would be deployed: params, macs, arena_bytes, flash_bytes; and, where
+its memory is planned, live_bytes: what each operator needs while it runs, in their order."""
 
 
 class Role(Enum):

@@ -68,12 +68,12 @@ class DeployedCost:
         self, board: Board, reporter: Reporter, *, toolchain: str = "auto", measures: bool = True
     ) -> None:
         self._board, self._reporter, self._toolchain = board, reporter, toolchain
-        self._known: dict[tuple[tuple[int, ...], ...], dict[str, int]] = {}
+        self._known: dict[tuple[tuple[int, ...], ...], dict[str, Any]] = {}
         self._measures = measures
         self.overhead: Overhead | None = None
 
-    def __call__(self, model: KerasModel) -> Mapping[str, int]:
-        """params, macs, arena_bytes, weights_bytes, flash_bytes and ram_bytes.
+    def __call__(self, model: KerasModel) -> Mapping[str, Any]:
+        """params, macs, arena_bytes, live_bytes, weights_bytes, flash_bytes and ram_bytes.
 
         The first model asked for is built and run once, for what firmware adds to any model of
         these layers. Later ones are converted and planned.
@@ -92,10 +92,11 @@ class DeployedCost:
             plan = plan_model(path, self._board, keep_constant_channels=True)
             if self._measures and self.overhead is None:
                 self.overhead = self._measure(path, plan)
-        found = {
+        found: dict[str, Any] = {
             "params": sum(int(np.prod(shape)) for shape in shapes),
             "macs": plan.macs,
             "arena_bytes": plan.arena_bytes,
+            "live_bytes": _live_bytes(plan),
             "weights_bytes": plan.weights_bytes,
         }
         if self.overhead is not None:
@@ -246,6 +247,16 @@ def _alive(weight: Any, rng: np.random.Generator) -> Any:
     if weight.name in ("gamma", "moving_variance"):
         return np.ones(shape)
     return rng.normal(0, 0.1, shape)
+
+
+def _live_bytes(plan: DeployPlan) -> tuple[int, ...]:
+    """What each operator needs while it runs: of its steps the fullest."""
+    from pipeline.report.memory import live_bytes
+
+    needs = [0] * len(plan.graph.ops)
+    for index, step in enumerate(plan.steps):
+        needs[step.op] = max(needs[step.op], live_bytes(plan, index))
+    return tuple(needs)
 
 
 def estimated_cost(facts: Callable[[KerasModel], Any]) -> Callable[[KerasModel], dict[str, int]]:
