@@ -20,8 +20,8 @@ _DECLARATION = re.compile(
     r"^(?!static\b|typedef\b)[A-Za-z_][\w *]*?\b(\w+)\([^;{}]*\);|^\w+ \w+(?:, \w+)*;",
     re.MULTILINE,
 )
-# A macro that defines functions whose names it puts together: void begin_##name##_end(
-_PASTED = re.compile(r"^ +\w[\w *]*?\b(\w+_)##\w+##(_\w+)\(", re.MULTILINE)
+# A macro that defines functions whose names it puts together: void begin_##name##end(
+_PASTED = re.compile(r"^ +\w[\w *]*?\b(\w+_)##\w+##(\w+)\(", re.MULTILINE)
 _ASSEMBLY = re.compile(r"^ASSEMBLY_FUNCTION\((\w+)", re.MULTILINE)
 _COMMENT = re.compile(r"//[^\n]*")
 _GENERATED = re.compile(r"\b(?:model|MODEL)_\w+")
@@ -74,7 +74,7 @@ def linked_symbols(library: Mapping[str, str]) -> dict[str, str]:
             continue
         found |= dict.fromkeys(defined_symbols(text), name)
         for begin, end in _PASTED.findall(text):
-            pasted = re.compile(rf"{begin}\w+{end}")
+            pasted = re.compile(rf"{begin}\w*{end}")
             found |= {word: name for word in words if pasted.fullmatch(word)}
     return found
 

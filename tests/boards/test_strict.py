@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.build.environments import environment_option
 from pipeline.codegen.render import generate
+from pipeline.device.board import load_board
 from pipeline.paths import boards_path, cache_path, firmware_path
 from pipeline.plan.deploy import make_plan
 from pipeline.plan.graph import read_graph
@@ -42,11 +44,12 @@ def test_firmware_compiles_without_a_warning(name: str, tmp_path: Path) -> None:
     path.write_bytes(residual_network())
     generated = tmp_path / "generate"
     generate(make_plan(read_graph(path), KernelTarget.DSP), generated, command="test")
-    folders = [LIB / "core", LIB / "engine_aot", LIB / "kernels", generated]
+    board = load_board("mps2_an386" if name == "arm-none-eabi-gcc" else "host")
+    shared = (environment_option(board, "aot", "custom_port_libraries") or "").split()
+    folders = [LIB / name for name in ("core", "engine_aot", "kernels", *shared)]
+    folders += [generated, boards_path() / board.name]
     sources = [firmware_path() / "src" / "main.cc", LIB / "engine_echo" / "engine_echo.c"]
     sources += [path for folder in folders for path in sorted(folder.rglob("*.c*"))]
-    sources.append(boards_path() / ("host" if name != "arm-none-eabi-gcc" else "mps2_an386"))
-    sources[-1] /= "port.cc"
     includes = [f"-I{folder}" for folder in folders]
     for suffix, language in LANGUAGES.items():
         units = [str(source) for source in sources if source.suffix == suffix]
