@@ -335,7 +335,7 @@ def test_a_budget_of_the_arena_needs_no_firmware(monkeypatch: pytest.MonkeyPatch
     x = layers.Flatten()(layers.MaxPooling2D(2)(x))
     model = keras.Model(inputs, layers.Dense(2, name="head")(x), name="wide")
     whole = cost(model)
-    assert whole.keys() == {"params", "macs", "arena_bytes", "weights_bytes"}
+    assert whole.keys() == {"params", "macs", "arena_bytes", "live_bytes", "weights_bytes"}
     limit = whole["arena_bytes"] * 19 // 20
     settings = PruneSettings(method="l1", budget=f"arena={limit}")
     pruned = prune_model(model, settings, None, None, Reporter(quiet=True))
