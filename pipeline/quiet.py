@@ -54,9 +54,19 @@ def captured_native_output() -> Iterator[NativeOutput]:
 
 
 def keep_keras_out_of_home() -> None:
-    """Let Keras write its configuration to the cache, unless the user has one at home."""
+    """Let Keras write its configuration to the cache, unless the user has one at home.
+
+    Keras imports matplotlib where it is installed.
+    """
     if not (Path.home() / ".keras").exists():
         os.environ.setdefault("KERAS_HOME", str(cache_path() / "keras"))
+    keep_matplotlib_out_of_home()
+
+
+def keep_matplotlib_out_of_home() -> None:
+    """Let matplotlib keep its fonts in the cache, unless the user has settings for it."""
+    if not (Path.home() / ".config" / "matplotlib").exists():
+        os.environ.setdefault("MPLCONFIGDIR", str(cache_path() / "matplotlib"))
 
 
 def import_tensorflow() -> None:

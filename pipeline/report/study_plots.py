@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.paths import cache_path
+from pipeline.quiet import keep_matplotlib_out_of_home
 from pipeline.report.study import COST_NAMES, UNPRUNED
 
 if TYPE_CHECKING:
@@ -39,8 +38,7 @@ def draw_study(report: Mapping[str, Any], folder: Path) -> dict[str, list[str]]:
     Returns:
         Their names by model.
     """
-    # Otherwise it writes its font cache into the user's home.
-    os.environ.setdefault("MPLCONFIGDIR", str(cache_path() / "matplotlib"))
+    keep_matplotlib_out_of_home()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     from matplotlib.figure import Figure
 
