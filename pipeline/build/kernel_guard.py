@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from pipeline.build.elf import open_elf
 from pipeline.errors import BuildError
 from pipeline.records import Board, KernelGuard
 
@@ -57,24 +58,16 @@ def function_names(elf_path: Path) -> tuple[str, ...]:
     Raises:
         BuildError: it is no ELF file, or has no symbols.
     """
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.elffile import ELFFile
     from elftools.elf.sections import SymbolTableSection
 
-    try:
-        with elf_path.open("rb") as stream:
-            names = tuple(
-                symbol.name
-                for section in ELFFile(stream).iter_sections()
-                if isinstance(section, SymbolTableSection)
-                for symbol in section.iter_symbols()
-                if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_shndx"] != "SHN_UNDEF"
-            )
-    except (OSError, ELFError) as error:
-        raise BuildError(
-            f"{elf_path}: expected a linked firmware in ELF format. Received: {error}. "
-            "Build it again."
-        ) from error
+    with open_elf(elf_path) as elf:
+        names = tuple(
+            symbol.name
+            for section in elf.iter_sections()
+            if isinstance(section, SymbolTableSection)
+            for symbol in section.iter_symbols()
+            if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_shndx"] != "SHN_UNDEF"
+        )
     if not names:
         raise BuildError(
             f"{elf_path}: expected the symbols of the image, which tell its kernels. Received: "

@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.build.elf import open_elf
 from pipeline.errors import BuildError, DoesNotFitError
 from pipeline.paths import boards_path
 from pipeline.records import Board, FirmwareSize
@@ -60,7 +60,7 @@ def read_size(elf_path: Path) -> ImageSize:
     Raises:
         BuildError: no ELF file, or one that was not linked by one of our linker scripts.
     """
-    with _open_elf(elf_path) as elf:
+    with open_elf(elf_path) as elf:
         sections = {
             section.name: (section["sh_addr"], section["sh_size"]) for section in _allocated(elf)
         }
@@ -100,7 +100,7 @@ def read_framework_size(elf_path: Path, objects_path: Path) -> ImageSize:
     # By owner, and "arena"; in flash and in RAM.
     flash = dict.fromkeys(("weights", "runtime", "harness"), 0)
     ram = dict.fromkeys(("arena", "weights", "runtime", "harness"), 0)
-    with _open_elf(elf_path) as elf:
+    with open_elf(elf_path) as elf:
         sections = list(elf.iter_sections())
         in_flash = sum(s["sh_size"] for s in _allocated(elf) if s["sh_type"] != "SHT_NOBITS")
         static = sum(s["sh_size"] for s in _allocated(elf) if _STATIC.fullmatch(s.name))
@@ -140,7 +140,7 @@ def _owners(objects_path: Path) -> dict[tuple[str, int], str]:
     owners = {}
     for folder, owner in ((_HARNESS, "harness"), (_RUNTIME, "runtime"), (_MODEL, "runtime")):
         for path in sorted((objects_path / folder).rglob("*.o")):
-            with _open_elf(path) as elf:
+            with open_elf(path) as elf:
                 sections = list(elf.iter_sections())
                 for symbol in _objects_and_functions(elf):
                     section = sections[symbol["st_shndx"]].name
@@ -169,20 +169,6 @@ def _allocated(elf: Any) -> list[Any]:
         for section in elf.iter_sections()
         if section["sh_flags"] & SH_FLAGS.SHF_ALLOC and section["sh_size"] > 0
     ]
-
-
-@contextmanager
-def _open_elf(path: Path) -> Iterator[Any]:
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.elffile import ELFFile
-
-    try:
-        with path.open("rb") as stream:
-            yield ELFFile(stream)
-    except (OSError, ELFError) as error:
-        raise BuildError(
-            f"{path}: expected a linked firmware in ELF format. Received: {error}. Build it again."
-        ) from error
 
 
 def stack_reserve_bytes(board: Board) -> int:
