@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-from pipeline.errors import DeviceError
+from pipeline.errors import DeviceError, DeviceTimeout
 
 # A program that was told to end gets this long before it is killed.
 END_S = 2.0
@@ -91,6 +91,13 @@ class DeviceProcess:
         size = self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, size - _STDERR_SHOWN_BYTES))
         return self._stderr.read().decode("utf-8", errors="replace").strip()
+
+    def line_error(self, error: DeviceError) -> DeviceError:
+        """The reason why a line to the program failed.
+
+        A line that breaks is the program's end, though it may take a moment longer to be gone.
+        """
+        return error if isinstance(error, DeviceTimeout) else self.death()
 
     def death(self) -> DeviceError:
         """The error that says how the program ended."""

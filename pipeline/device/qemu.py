@@ -104,7 +104,7 @@ class QemuDevice(Device):
             line.write(data)
             process.send(_WAKE)
         except DeviceError as error:
-            raise self._explain(process, error) from error
+            raise process.line_error(error) from error
 
     def read(self, deadline: Deadline) -> bytes:
         """What the firmware has sent."""
@@ -116,13 +116,7 @@ class QemuDevice(Device):
                 process.send(_WAKE)
             return data
         except DeviceError as error:
-            raise self._explain(process, error) from error
-
-    @staticmethod
-    def _explain(process: DeviceProcess, error: DeviceError) -> DeviceError:
-        """The reason why the line failed: QEMU's own, where it has ended."""
-        # A line that breaks is QEMU's end, though the process may take a moment longer to be gone.
-        return error if isinstance(error, DeviceTimeout) else process.death()
+            raise process.line_error(error) from error
 
     @staticmethod
     def _listening(process: DeviceProcess) -> tuple[str, str]:

@@ -127,7 +127,7 @@ class RenodeDevice(Device):
         try:
             line.write(data)
         except DeviceError as error:
-            raise self._explain(process, error) from error
+            raise process.line_error(error) from error
 
     def read(self, deadline: Deadline) -> bytes:
         """What the firmware has sent."""
@@ -135,7 +135,7 @@ class RenodeDevice(Device):
         try:
             data = line.read(deadline)
         except DeviceError as error:
-            raise self._explain(process, error) from error
+            raise process.line_error(error) from error
         if not data and not self._has_spoken:
             _check_words(process)
         self._has_spoken |= bool(data)
@@ -171,12 +171,6 @@ class RenodeDevice(Device):
                 time.sleep(_POLL_S)
             else:
                 return line
-
-    @staticmethod
-    def _explain(process: DeviceProcess, error: DeviceError) -> DeviceError:
-        """The reason why the line failed: Renode's own, where it has ended."""
-        closed = "disconnected" in str(error) or not process.is_running
-        return process.death() if closed else error
 
     def _running(self) -> tuple[SerialDevice, DeviceProcess]:
         if self._serial is None or self._process is None:
