@@ -38,5 +38,8 @@ rm -f .venv/failed
   sed -u -n -e 's/^Collecting \([^ ]*\).*/  \1/p' \
     -e 's/^Installing collected packages.*/setup: unpacking (a minute)/p'
 [ ! -e .venv/failed ] || fail "pip failed; its message is above. Run make setup again"
+# Its metadata asks for NumPy 1, its code runs on NumPy 2: without what it asks for.
+.venv/bin/python -m pip install --quiet --progress-bar off --no-deps -c constraints.txt tensorflow-model-optimization ||
+  fail "pip failed; its message is above. Run make setup again"
 touch .venv/installed
 echo "setup: done, .venv/bin/espalier is ready"
