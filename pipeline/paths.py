@@ -1,45 +1,56 @@
-"""Where the parts of the checkout lie that are not Python: boards, firmware, local tool state."""
+"""Where what is not Python lies: boards, firmware, examples, local tool state.
 
+In a checkout they stand beside the package; in an installed copy they lie inside it.
+"""
+
+import os
 from pathlib import Path
 
-from pipeline.errors import ConfigError
-
-_ROOT = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parent
+_CHECKOUT = _PACKAGE.parent
+_IN_CHECKOUT = (_CHECKOUT / "firmware" / "platformio.ini").is_file()
+_ASSETS = _CHECKOUT if _IN_CHECKOUT else _PACKAGE / "assets"
 
 
 def boards_path() -> Path:
-    """The folder with one folder per board. Raises ConfigError outside of a checkout."""
-    return _existing("boards")
+    """The folder with one folder per board."""
+    return _ASSETS / "boards"
 
 
 def firmware_path() -> Path:
-    """The firmware's PlatformIO project. Raises ConfigError outside of a checkout."""
-    return _existing("firmware")
+    """The firmware's PlatformIO project."""
+    return _ASSETS / "firmware"
+
+
+def examples_path() -> Path:
+    """The folder of run.toml files to start from."""
+    return _ASSETS / "examples"
 
 
 def licence_path() -> Path:
-    """The licence's text. Raises ConfigError outside of a checkout."""
-    return _existing("LICENSE")
+    """The licence's text."""
+    return _ASSETS / "LICENSE"
+
+
+def udev_rules_path() -> Path:
+    """Rules for Linux that let every user of a desk use its boards' ports."""
+    return _ASSETS / "tools" / "60-espalier.rules"
 
 
 def cache_path() -> Path:
-    """The git-ignored folder of local tool state, made where it is missing."""
-    path = _ROOT / ".cache"
-    path.mkdir(exist_ok=True)
+    """The folder of local tool state, made where it is missing.
+
+    That of the checkout, which git ignores; of an installed copy the user's own.
+    """
+    users = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    path = _CHECKOUT / ".cache" if _IN_CHECKOUT else users / "espalier"
+    path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def runs_path() -> Path:
-    """The git-ignored folder of run folders; it need not exist."""
-    return _ROOT / "runs"
+    """The folder of run folders; it need not exist.
 
-
-def _existing(name: str) -> Path:
-    path = _ROOT / name
-    if not path.exists():
-        raise ConfigError(
-            f"'{name}' is expected beside the package 'pipeline'. "
-            f"Received: nothing at {path}. Run from a clone of the repository "
-            "(pip install --editable), not from an installed copy."
-        )
-    return path
+    That of the checkout, which git ignores; of an installed copy runs/ of the working directory.
+    """
+    return (_CHECKOUT if _IN_CHECKOUT else Path.cwd()) / "runs"

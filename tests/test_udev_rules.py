@@ -7,10 +7,9 @@ import re
 import pytest
 
 from pipeline.device.board import board_names, load_board
-from pipeline.device.port_access import UDEV_RULES
-from tests.shared import REPOSITORY
+from pipeline.paths import udev_rules_path
 
-RULES = REPOSITORY / UDEV_RULES
+RULES = udev_rules_path()
 # udev(7): comma-separated KEY{attribute}operator"value".
 PAIR = r'[A-Z]+(\{[A-Za-z_]+\})?(==|!=|=|\+=|:=)"[^"]*"'
 # Where systemd's 73-seat-late.rules reads the tag.

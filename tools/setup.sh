@@ -31,7 +31,7 @@ fi
 
 echo "setup: installing pinned packages (TensorFlow is large: a few minutes on a slow line)"
 # The build backend comes first, so that the project itself needs no isolated build environment.
-.venv/bin/python -m pip install --quiet --progress-bar off -c constraints.txt setuptools
+.venv/bin/python -m pip install --quiet --progress-bar off -c constraints.txt hatchling editables
 rm -f .venv/failed
 { .venv/bin/python -m pip install --progress-bar off --no-build-isolation -c constraints.txt \
   -e '.[dev]' || touch .venv/failed; } |

@@ -7,8 +7,7 @@ import os
 from pathlib import Path
 
 from pipeline.errors import DeviceError
-
-UDEV_RULES = "tools/60-espalier.rules"
+from pipeline.paths import udev_rules_path
 
 _PROC = Path("/proc")
 
@@ -42,7 +41,7 @@ def busy_error(port: str, holders: tuple[str, ...]) -> DeviceError:
         port: its path.
         holders: as `port_holders` gives them.
     """
-    keep_off = f"install {UDEV_RULES} (docs/flash.md)"
+    keep_off = f"install {udev_rules_path()} (docs/flash.md)"
     if any(holder.startswith("ModemManager") for holder in holders):
         advice = f"It tries new ports for some seconds. Wait, or keep it off for good: {keep_off}."
     elif holders:
@@ -104,7 +103,7 @@ def permission_advice(port: str) -> str:
     group = _group_of(port)
     return (
         "Your user may not use this port. Either install the rule for these boards once: 'sudo cp "
-        f"{UDEV_RULES} /etc/udev/rules.d/ && sudo udevadm control --reload && sudo udevadm "
+        f"{udev_rules_path()} /etc/udev/rules.d/ && sudo udevadm control --reload && sudo udevadm "
         f"trigger', and plug the board in again; or join the port's group: 'sudo usermod -aG "
         f"{group} $USER', and log in again."
     )

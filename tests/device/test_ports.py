@@ -32,6 +32,7 @@ from pipeline.device.ports import (
 )
 from pipeline.device.serial import SerialDevice
 from pipeline.errors import ConfigError, DeviceError
+from pipeline.paths import udev_rules_path
 from tests.desk import esp32, nano33
 from tests.simulated_board import NANO_APPLICATION, NANO_LOADER, PluggedIn, SimulatedBoard
 
@@ -349,7 +350,7 @@ def test_no_permission_names_the_rule_and_the_group(
     assert caught.value.exit_status == 4
     message = str(caught.value)
     assert "Your user may not use this port" in message
-    assert "sudo cp tools/60-espalier.rules /etc/udev/rules.d/" in message
+    assert f"sudo cp {udev_rules_path()} /etc/udev/rules.d/" in message
     assert "sudo usermod -aG uucp $USER" in message
 
 
