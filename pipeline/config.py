@@ -150,16 +150,30 @@ class PruneSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantizeSection:
-    """[quantize]: float to int8.
+    """[quantize]: float to int8; docs/quantization.md.
 
     Attributes:
-        method: "ptq", full-integer quantization after training.
+        method: "ptq", after training, or "qat", quantization-aware training.
         samples: training samples that calibrate the ranges.
+        calibration: of ptq: "min-max", "percentile", "mse" or "entropy".
+        equalize: of ptq: level the channels' ranges between adjacent layers.
+        correct_bias: of ptq: take the mean error of each channel out of the biases.
+        epochs, learning_rate: of qat; 0 is the method's own.
+        input_type, output_type: of the model's edges, "int8" or "uint8".
+        flash: "96KiB": filters of some layers become int4 until the firmware fits; "" for none.
         max_drop: gate on the accuracy lost to int8, in percentage points; 100 is no gate.
     """
 
-    method: str = setting("ptq", choices=("ptq",))
+    method: str = setting("ptq", choices=("ptq", "qat"))
     samples: int = setting(200, minimum=1, maximum=100_000)
+    calibration: str = setting("min-max", choices=("min-max", "percentile", "mse", "entropy"))
+    equalize: bool = setting(False)
+    correct_bias: bool = setting(False)
+    epochs: int = setting(0, minimum=0, maximum=10_000)
+    learning_rate: float = setting(0.0, minimum=0.0, maximum=1.0)
+    input_type: str = setting("int8", choices=("int8", "uint8"))
+    output_type: str = setting("int8", choices=("int8", "uint8"))
+    flash: str = setting("")
     max_drop: float = setting(100.0, minimum=0.0, maximum=100.0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -43,6 +44,12 @@ class ReferenceModel:
             ) from error
         self._inputs = self._interpreter.get_input_details()
         self._outputs = self._interpreter.get_output_details()
+
+    @property
+    def input_dtype(self) -> np.dtype[Any]:
+        """Type of the first input."""
+        dtype: np.dtype[Any] = np.dtype(self._inputs[0]["dtype"])
+        return dtype
 
     @property
     def input_quantization(self) -> tuple[float, int]:

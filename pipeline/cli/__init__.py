@@ -13,7 +13,17 @@ from typing import NoReturn
 import click
 
 from pipeline import __version__
-from pipeline.cli import building, desk, exporting, measuring, models, pruning, runs, studies
+from pipeline.cli import (
+    building,
+    desk,
+    exporting,
+    measuring,
+    models,
+    pruning,
+    quantizing,
+    runs,
+    studies,
+)
 from pipeline.cli.options import Session, Verbs, common
 from pipeline.errors import PipelineError
 
@@ -24,7 +34,7 @@ TERMINATED_STATUS = 143
 VERBS = (
     runs.run,
     runs.train,
-    runs.quantize,
+    quantizing.quantize,
     building.build,
     measuring.measure,
     runs.report,

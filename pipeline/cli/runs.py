@@ -37,7 +37,6 @@ def _stage(stage: str, text: str) -> click.Command:
 
 
 train = _stage("train", "Train the model of CONFIG; prints its folder.")
-quantize = _stage("quantize", "Train, prune and quantize the model of CONFIG; prints its folder.")
 
 
 @verb

@@ -72,7 +72,7 @@ def check_full_int8(tflite: bytes) -> None:
         operator
         for operator in list_operators(tflite)
         if operator.kind.startswith(("CUSTOM", "DEQUANTIZE"))
-        or not _INTEGER_TYPES.issuperset(operator.types)
+        or not _allowed_types(operator.kind).issuperset(operator.types)
     ]
     if offenders:
         names = "; ".join(
@@ -85,6 +85,11 @@ def check_full_int8(tflite: bytes) -> None:
             f"Received: {names}{more}. Replace these layers by ones that TFLite quantizes, "
             "or take them out of the model."
         )
+
+
+def _allowed_types(kind: str) -> frozenset[str]:
+    """uint8 comes in and goes out through a QUANTIZE of its own."""
+    return _INTEGER_TYPES | {"UINT8"} if kind == "QUANTIZE" else _INTEGER_TYPES
 
 
 def check_ranges(tflite: bytes) -> None:

@@ -10,11 +10,14 @@ import numpy.typing as npt
 
 from pipeline.errors import ConfigError, UnsupportedModelError
 from pipeline.quantize.check import check_full_int8, check_ranges
+from pipeline.quantize.settings import EdgeTypes
 from pipeline.quiet import captured_native_output, import_tensorflow
 from pipeline.samples import DEFAULT_SCALING, InputScaling
 
 if TYPE_CHECKING:
     import keras
+
+_INT8_EDGES = EdgeTypes()
 
 
 def quantize_model(
@@ -23,8 +26,9 @@ def quantize_model(
     log: Callable[[str], None] = lambda line: None,
     *,
     scaling: InputScaling = DEFAULT_SCALING,
+    edges: EdgeTypes = _INT8_EDGES,
 ) -> bytes:
-    """Quantize to int8, weights per channel, with int8 input and output.
+    """Quantize to int8, weights per channel.
 
     The batch is fixed to 1. Calibration samples within the range of `scaling`, which is
     what `to_model_input` makes of pictures and int8 tensors, pin the input to that range:
@@ -36,6 +40,7 @@ def quantize_model(
         calibration: float32 [samples, *input shape], as the model takes them.
         log: told what is going on.
         scaling: what the model sees of a pixel.
+        edges: types of the input and the output.
     Returns:
         The .tflite file, checked to be full int8.
     Raises:
@@ -50,7 +55,7 @@ def quantize_model(
     failure: Exception | None = None
     with captured_native_output() as output:
         try:
-            tflite = _convert(model, samples)
+            tflite = _convert(model, samples, edges)
         except Exception as error:
             # The converter raises its own ConverterError, ValueError, RuntimeError and
             # others; each means that this model is beyond it.
@@ -119,7 +124,7 @@ def _check_single(model: keras.Model) -> None:
         )
 
 
-def _convert(model: keras.Model, samples: npt.NDArray[np.float32]) -> bytes:
+def _convert(model: keras.Model, samples: npt.NDArray[np.float32], edges: EdgeTypes) -> bytes:
     import keras
     import tensorflow as tf
 
@@ -135,8 +140,8 @@ def _convert(model: keras.Model, samples: npt.NDArray[np.float32]) -> bytes:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
+    converter.inference_input_type = getattr(tf, edges.input)
+    converter.inference_output_type = getattr(tf, edges.output)
     return bytes(converter.convert())
 
 

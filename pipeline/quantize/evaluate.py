@@ -122,16 +122,17 @@ def predict_float(
 def quantize_samples(tflite: bytes, x: Array, scaling: InputScaling = DEFAULT_SCALING) -> Array:
     """Samples as the quantized model takes them.
 
-    uint8 pictures and int8 tensors become pixel - 128 bits; floats are quantized with the
-    model's own input parameters, rounded half to even.
+    uint8 pictures and int8 tensors become pixel - 128 bits, or pixels where the input is uint8;
+    floats are quantized with the model's own input parameters, rounded half to even.
     """
-    if x.dtype == np.uint8:
-        return (x.astype(np.int16) - 128).astype(np.int8)
-    if x.dtype == np.int8:
-        return x
-    scale, zero_point = ReferenceModel(tflite).input_quantization
+    reference = ReferenceModel(tflite)
+    dtype = reference.input_dtype
+    if x.dtype in (np.uint8, np.int8):
+        return x if x.dtype == dtype else (x.view(np.uint8) ^ np.uint8(128)).view(dtype)
+    scale, zero_point = reference.input_quantization
     quantized = np.round(to_model_input(x, scaling) / scale) + zero_point
-    return quantized.clip(-128, 127).astype(np.int8)
+    limits = np.iinfo(dtype)
+    return quantized.clip(limits.min, limits.max).astype(dtype)
 
 
 def compare(

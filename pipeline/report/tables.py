@@ -160,6 +160,21 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
     return Group(facts, *removed, layers, places)
 
 
+def quantize_tables(report: Mapping[str, Any]) -> Group:
+    """A quantized model: float against int8 on the test samples."""
+    facts = facts_table(report["model"])
+    facts.add_row("size of the .tflite", bytes_text(report["tflite_bytes"]))
+    facts.add_row("calibration", f"{report['calibration_samples']:,} training samples")
+    for name, accuracy in report["accuracy"].items():
+        facts.add_row(
+            f"accuracy, {name}",
+            f"{_percent(accuracy['plain'])}, balanced {_percent(accuracy['balanced'])}",
+        )
+    samples = report["accuracy"]["int8"]["samples"]
+    facts.add_row("change their class", f"{report['flipped']:,} of {samples:,} test samples")
+    return Group(facts)
+
+
 def slim_tables(report: Mapping[str, Any]) -> Group:
     """A slimmed .tflite: what went, and the size before and after."""
     facts = facts_table(report["model"])

@@ -19,6 +19,12 @@ from pipeline.stages.measuring import BoardRequest, measure_on_board
 from pipeline.stages.planning import export_sources, layer_macs, plan_model, plan_tflm
 from pipeline.stages.prune_methods import Limits, PruneSettings
 from pipeline.stages.pruning import Pruned, prune_file
+from pipeline.stages.quantizing import (
+    Quantized,
+    QuantizeSettings,
+    flash_budget,
+    quantize_file,
+)
 from pipeline.stages.running import run
 from pipeline.stages.slimming import slim_file
 
@@ -30,6 +36,8 @@ __all__ = [
     "Limits",
     "PruneSettings",
     "Pruned",
+    "QuantizeSettings",
+    "Quantized",
     "Request",
     "Target",
     "build_model",
@@ -38,11 +46,13 @@ __all__ = [
     "export_library",
     "export_sources",
     "flash",
+    "flash_budget",
     "layer_macs",
     "measure_on_board",
     "plan_model",
     "plan_tflm",
     "prune_file",
+    "quantize_file",
     "run",
     "slim_file",
     "write_outputs",

@@ -177,7 +177,9 @@ def quantized_model(request: Request, stages: Stages) -> Path:
         dataset = load_samples(settings, 0, stages.reporter)
         chosen = representative_indices(dataset.y, _CALIBRATION_SAMPLES)
         calibration = to_model_input(dataset.x[chosen], loaded.scaling)
-        tflite = quantize_model(loaded.model, calibration, stages.reporter.log)
+        tflite = quantize_model(
+            loaded.model, calibration, stages.reporter.log, scaling=loaded.scaling
+        )
         (out / f"{request.model.stem}.tflite").write_bytes(tflite)
 
     return stages.make("quantize", key, write) / f"{request.model.stem}.tflite"

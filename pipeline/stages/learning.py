@@ -5,17 +5,24 @@ from __future__ import annotations
 import dataclasses
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from pipeline.artifacts import hash_file, hash_tree, write_json
 from pipeline.config import SYNTHETIC, DataSection, RunConfig
 from pipeline.errors import ConfigError
+from pipeline.quantize.settings import EdgeType, EdgeTypes, PtqSettings
 from pipeline.report.progress import Reporter
 from pipeline.stages.firmware import Stages
 from pipeline.stages.keys import stage_key
 from pipeline.stages.prune_methods import Limits, PruneSettings, planned_epochs
+from pipeline.stages.quantizing import (
+    QuantizeSettings,
+    flash_budget,
+    quantize_loaded,
+    tell_quantized,
+)
 
 if TYPE_CHECKING:
     from pipeline.data import Dataset, Split
@@ -140,48 +147,19 @@ class Learning:
 
         def write(out: Path) -> None:
             from pipeline.model.load import load_model
-            from pipeline.quantize.convert import quantize_model, representative_indices
-            from pipeline.quantize.evaluate import compare, quantize_samples
-            from pipeline.samples import to_model_input
 
-            dataset, split = self.data
-            loaded = load_model(model_path)
-            chosen = representative_indices(
-                dataset.y[split.train], config.quantize.samples, config.run.seed
+            quantized = quantize_loaded(
+                load_model(model_path),
+                self.data,
+                quantize_settings(config),
+                self.reporter,
+                states=self.stages.folder.state_path("quantize", key),
             )
-            calibration = to_model_input(dataset.x[split.train][chosen], loaded.scaling)
-            tflite = quantize_model(loaded.model, calibration, self.reporter.log)
-            (out / "model.tflite").write_bytes(tflite)
-            x, y = dataset.x[split.test], dataset.y[split.test]
-            ids = [dataset.ids[index] for index in split.test]
-            with self.reporter.steps("float against int8") as step:
-                comparison = compare(
-                    loaded.model,
-                    tflite,
-                    x,
-                    y,
-                    ids=ids,
-                    class_names=dataset.class_names,
-                    scaling=loaded.scaling,
-                    on_progress=step,
-                )
-            facts = {
-                "tflite_bytes": len(tflite),
-                "classes": list(dataset.class_names),
-                "calibration_samples": len(calibration),
-                "accuracy": {
-                    "float": dataclasses.asdict(comparison.float_accuracy),
-                    "int8": dataclasses.asdict(comparison.int8_accuracy),
-                },
-                "balanced_drop": comparison.balanced_drop,
-                "flipped": comparison.flipped,
-                "mean_moved": comparison.mean_moved,
-                "worst": [dataclasses.asdict(row) for row in comparison.worst],
-            }
-            write_json(out / "facts.json", facts)
-            golden = quantize_samples(tflite, x, loaded.scaling)
-            np.savez(out / "golden.npz", x=golden, y=y, names=np.array(ids))
-            self._tell_quantized(facts)
+            quantized.write(out / "model.tflite")
+            write_json(out / "facts.json", quantized.facts)
+            golden: dict[str, Any] = dict(quantized.golden)
+            np.savez(out / "golden.npz", **golden)
+            tell_quantized(quantized.facts, self.reporter.log)
 
         return self.stages.make("quantize", key, write)
 
@@ -283,19 +261,6 @@ class Learning:
             f"{' *' if report.best else ''}"
         )
 
-    def _tell_quantized(self, facts: dict[str, Any]) -> None:
-        accuracy = facts["accuracy"]
-        self.reporter.log(
-            f"balanced accuracy {accuracy['float']['balanced']:.2%} float, "
-            f"{accuracy['int8']['balanced']:.2%} int8; {facts['flipped']} of "
-            f"{accuracy['int8']['samples']} test samples change their class"
-        )
-        for row in facts["worst"][:3]:
-            self.reporter.log(
-                f"most moved: {row['sample']} ({row['true']}): {row['float_class']} -> "
-                f"{row['int8_class']}, by {row['moved']:.2f}"
-            )
-
 
 def prune_settings(config: RunConfig) -> PruneSettings:
     """The [prune] section as pruning takes it; a 0 there is nothing here."""
@@ -317,6 +282,32 @@ def prune_settings(config: RunConfig) -> PruneSettings:
         epochs=section.epochs,
         learning_rate=section.learning_rate,
         options=section.options,
+        seed=config.run.seed,
+    )
+
+
+def quantize_settings(config: RunConfig) -> QuantizeSettings:
+    """The [quantize] section as quantizing takes it.
+
+    Raises:
+        ConfigError: quantize.flash is no size.
+    """
+    section = config.quantize
+    return QuantizeSettings(
+        method=section.method,
+        samples=section.samples,
+        ptq=PtqSettings(
+            calibration=section.calibration,
+            equalize=section.equalize,
+            correct_bias=section.correct_bias,
+        ),
+        edges=EdgeTypes(
+            input=cast("EdgeType", section.input_type),
+            output=cast("EdgeType", section.output_type),
+        ),
+        epochs=section.epochs,
+        learning_rate=section.learning_rate,
+        flash_bytes=flash_budget(section.flash),
         seed=config.run.seed,
     )
 

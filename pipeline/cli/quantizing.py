@@ -1,0 +1,152 @@
+"""The verb that quantizes: a run's model, or that of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.options import CONFIG_KEYS, JSON, verb
+from pipeline.cli.output import check_writable, show
+from pipeline.cli.runs import chain
+from pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pipeline.stages import QuantizeSettings
+
+_METHODS = ("ptq", "qat")
+_CALIBRATIONS = ("min-max", "percentile", "mse", "entropy")
+_EDGE_TYPES = ("int8", "uint8")
+
+_CONFIG_OPTIONS = {"overrides": "--set", "init": "--init", "runs": "--runs"}
+_MODEL_OPTIONS = {
+    "out": "--out",
+    "method": "--method",
+    "samples": "--samples",
+    "calibration": "--calibration",
+    "equalize": "--equalize",
+    "correct_bias": "--correct-bias",
+    "input_type": "--input-type",
+    "output_type": "--output-type",
+    "epochs": "--epochs",
+    "learning_rate": "--learning-rate",
+    "flash": "--flash",
+    "seed": "--seed",
+    "json_path": "--json",
+}
+
+
+@verb
+@click.argument("subject", metavar="CONFIG | MODEL", type=click.Path(path_type=Path))
+@CONFIG_KEYS
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Of a MODEL: the quantized model, a .tflite file.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(_METHODS),
+    help="After training, or quantization-aware training.  [default: ptq]",
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    help="Training samples that calibrate.  [default: 200]",
+    metavar="N",
+)
+@click.option(
+    "--calibration",
+    type=click.Choice(_CALIBRATIONS),
+    help="What makes a range of the values seen.  [default: min-max]",
+)
+@click.option(
+    "--equalize/--no-equalize", default=None, help="Level channels' ranges between layers first."
+)
+@click.option(
+    "--correct-bias/--no-correct-bias",
+    default=None,
+    help="Take each channel's mean error out of the biases.",
+)
+@click.option("--input-type", type=click.Choice(_EDGE_TYPES), help="[default: int8]")
+@click.option("--output-type", type=click.Choice(_EDGE_TYPES), help="[default: int8]")
+@click.option("--epochs", type=click.IntRange(min=1), help="Of --method qat.", metavar="N")
+@click.option("--learning-rate", type=float, help="Of --method qat, the highest.", metavar="X")
+@click.option("--flash", metavar="SIZE", help="Filters become int4 until it is this small.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Of the division into training and test samples.  [default: 1, as in a run.toml]",
+)
+@JSON
+def quantize(subject: Path, json_path: Path | None, **options: Any) -> None:
+    """Quantize to int8: of a CONFIG (a run.toml) everything up to it, prints its folder.
+
+    Of a MODEL (.keras or .h5) with --data: calibrate it on the training samples, write --out, and
+    compare it with its float form on the test samples.
+    """
+    options["json_path"] = json_path
+    is_config = subject.suffix == ".toml"
+    others = _MODEL_OPTIONS if is_config else _CONFIG_OPTIONS
+    misplaced = [
+        text for name, text in others.items() if options[name] is not None and options[name] != ()
+    ]
+    if misplaced:
+        kind, way = ("MODEL", " or use --set quantize.KEY=VALUE") if is_config else ("CONFIG", "")
+        raise ConfigError(
+            f"quantize: {', '.join(misplaced)} goes only with a {kind}. Leave it out{way}."
+        )
+    if is_config:
+        kept = ("overrides", "data", "init", "runs")
+        click.echo(chain("quantize", config=subject, **{name: options[name] for name in kept}))
+        return
+    _quantize_model(subject, options)
+
+
+def _quantize_model(model: Path, options: dict[str, Any]) -> None:
+    from pipeline import stages
+    from pipeline.report.tables import quantize_tables
+
+    data, out, json_path = options["data"], options["out"], options["json_path"]
+    if data is None:
+        raise ConfigError(
+            "quantize: expected samples that calibrate the model. Received: no --data. Give a "
+            "folder of class folders, an .npz, or 'synthetic'."
+        )
+    if out is None or out.suffix != ".tflite":
+        raise ConfigError(
+            f"quantize: expected a .tflite file to write. Received: "
+            f"{'no --out' if out is None else f'--out {out}'}. Write for example "
+            f"--out {model.stem}.tflite."
+        )
+    for path in (out, json_path):
+        check_writable(path)
+    quantized = stages.quantize_file(
+        model, _settings(options), data, click.get_current_context().obj.reporter()
+    )
+    quantized.write(out)
+    show({"model": model.name, **quantized.facts}, json_path, quantize_tables)
+
+
+def _settings(options: dict[str, Any]) -> QuantizeSettings:
+    from pipeline.quantize.settings import EdgeTypes, PtqSettings
+    from pipeline.stages import QuantizeSettings, flash_budget
+
+    def given(**names: str) -> dict[str, Any]:
+        return {key: options[name] for key, name in names.items() if options[name] is not None}
+
+    return QuantizeSettings(
+        **given(
+            method="method",
+            samples="samples",
+            epochs="epochs",
+            learning_rate="learning_rate",
+            seed="seed",
+        ),
+        ptq=PtqSettings(
+            **given(calibration="calibration", equalize="equalize", correct_bias="correct_bias")
+        ),
+        edges=EdgeTypes(**given(input="input_type", output="output_type")),
+        flash_bytes=flash_budget(options["flash"] or ""),
+    )

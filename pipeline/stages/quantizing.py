@@ -1,0 +1,303 @@
+"""Quantize a Keras model, after training or by training, and say what it costs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.artifacts import cached_folder, hash_file
+from pipeline.errors import ConfigError
+from pipeline.paths import cache_path
+from pipeline.prune.budget import parse_budget
+from pipeline.quantize.settings import EdgeTypes, PtqSettings
+from pipeline.records import Array
+from pipeline.report.progress import Reporter
+from pipeline.stages.keys import stage_key
+
+if TYPE_CHECKING:
+    from pipeline.data import Dataset, Split
+    from pipeline.model.load import LoadedModel
+    from pipeline.model.train import EpochReport
+    from pipeline.quantize.evaluate import Comparison
+
+# Interrupted trainings whose states are kept to go on from.
+_KEPT_TRAININGS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizeSettings:
+    """How to quantize.
+
+    Attributes:
+        method: "ptq" or "qat".
+        samples: training samples that calibrate.
+        ptq: ranges and repairs of "ptq".
+        edges: types of the model's input and output.
+        epochs, learning_rate: of "qat"; 0 for its own.
+        flash_bytes: filters of some layers become int4 until the model is this small; None for
+            int8 throughout.
+        seed: of everything random.
+    """
+
+    method: str = "ptq"
+    samples: int = 200
+    ptq: PtqSettings = field(default_factory=PtqSettings)
+    edges: EdgeTypes = field(default_factory=EdgeTypes)
+    epochs: int = 0
+    learning_rate: float = 0.0
+    flash_bytes: int | None = None
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantized:
+    """A quantized model.
+
+    Attributes:
+        tflite: the file.
+        facts: the JSON object of it; docs/quantization.md describes every key.
+        golden: the test samples as the model takes them (x), their labels (y) and names.
+    """
+
+    tflite: bytes = field(repr=False)
+    facts: dict[str, Any]
+    golden: dict[str, Array] = field(compare=False, repr=False)
+
+    def write(self, path: Path) -> None:
+        """Write the model; ConfigError where that is impossible."""
+        try:
+            path.write_bytes(self.tflite)
+        except OSError as error:
+            raise ConfigError(f"--out {path}: cannot be written: {error}.") from error
+
+
+def flash_budget(text: str) -> int | None:
+    """Bytes of "96KiB"; None of "".
+
+    Raises:
+        ConfigError: it is no size.
+    """
+    return parse_budget(f"flash={text}").limits["flash"] if text else None
+
+
+def quantize_file(
+    path: Path, settings: QuantizeSettings, data: str, reporter: Reporter
+) -> Quantized:
+    """Quantize a model of a file.
+
+    Args:
+        path: `.keras` or `.h5`.
+        settings: how.
+        data: labelled samples, as of [data] source.
+        reporter: told of everything.
+    Raises:
+        PipelineError: any; see `quantize_loaded`.
+    """
+    from pipeline.data import SplitOptions, split_dataset
+    from pipeline.model.load import load_model
+    from pipeline.stages.deployment import data_section
+    from pipeline.stages.learning import data_identity, load_samples
+
+    reporter.headline("quantize")
+    loaded = load_model(path)
+    for note in loaded.notes:
+        reporter.log(note)
+    section = data_section(data, tuple(loaded.model.input_shape[1:]), path)
+    dataset = load_samples(section, settings.seed, reporter)
+    samples = dataset, split_dataset(dataset, SplitOptions(seed=settings.seed))
+    if settings.method != "qat":
+        return quantize_loaded(loaded, samples, settings, reporter)
+    key = stage_key(
+        "quantize",
+        inputs={"model": hash_file(path), "data": data_identity(data)},
+        config={"settings": dataclasses.asdict(settings)},
+        seed=settings.seed,
+    )
+    folder = cached_folder(cache_path() / "quantize", key.digest, _KEPT_TRAININGS)
+    with folder.open(wait=True):
+        states = folder.state_path("quantize", key)
+        quantized = quantize_loaded(loaded, samples, settings, reporter, states=states)
+    folder.remove()
+    return quantized
+
+
+def quantize_loaded(
+    loaded: LoadedModel,
+    samples: tuple[Dataset, Split],
+    settings: QuantizeSettings,
+    reporter: Reporter,
+    *,
+    states: Path | None = None,
+) -> Quantized:
+    """Quantize a model, and compare it with its float form on the test samples.
+
+    Args:
+        loaded: the model.
+        samples: labelled ones with their sides: training samples calibrate or train.
+        settings: how.
+        reporter: told of everything.
+        states: folder for the state of a training; None to keep none.
+    Raises:
+        ConfigError: samples that do not fit the model.
+        UnsupportedModelError: a model that cannot become int8.
+    """
+    from pipeline.quantize.convert import representative_indices
+    from pipeline.quantize.evaluate import quantize_samples
+    from pipeline.samples import to_model_input
+
+    dataset, split = samples
+    chosen = split.train[
+        representative_indices(dataset.y[split.train], settings.samples, settings.seed)
+    ]
+    how: dict[str, Any] = {}
+    if settings.method == "qat":
+        tflite, how = _train_quantized(loaded, samples, settings, reporter, states)
+    else:
+        calibration = to_model_input(dataset.x[chosen], loaded.scaling)
+        tflite = _calibrate(loaded, calibration, settings, reporter)
+    low_bit: list[dict[str, Any]] | None = None
+    if settings.flash_bytes is not None:
+        inputs = quantize_samples(tflite, dataset.x[chosen], loaded.scaling)
+        tflite, low_bit = _lower_bits(tflite, inputs, settings.flash_bytes)
+    comparison = compare_side(loaded, tflite, samples, split.test, reporter)
+    ids = np.array([dataset.ids[index] for index in split.test])
+    return Quantized(
+        tflite=tflite,
+        facts={
+            **_facts(tflite, dataset, len(chosen), comparison),
+            "method": settings.method,
+            "settings": dataclasses.asdict(settings),
+            "qat": how or None,
+            "low_bit": low_bit,
+        },
+        golden={
+            "x": quantize_samples(tflite, dataset.x[split.test], loaded.scaling),
+            "y": dataset.y[split.test],
+            "names": ids,
+        },
+    )
+
+
+def compare_side(
+    loaded: LoadedModel,
+    tflite: bytes,
+    samples: tuple[Dataset, Split],
+    side: Array,
+    reporter: Reporter,
+) -> Comparison:
+    """Float against int8 on one side of the samples."""
+    from pipeline.quantize.evaluate import compare
+
+    dataset, _ = samples
+    with reporter.steps("float against int8") as step:
+        return compare(
+            loaded.model,
+            tflite,
+            dataset.x[side],
+            dataset.y[side],
+            ids=[dataset.ids[index] for index in side],
+            class_names=dataset.class_names,
+            scaling=loaded.scaling,
+            on_progress=step,
+        )
+
+
+def tell_quantized(facts: dict[str, Any], log: Callable[[str], None]) -> None:
+    """What int8 costs, in a few lines."""
+    accuracy = facts["accuracy"]
+    log(
+        f"balanced accuracy {accuracy['float']['balanced']:.2%} float, "
+        f"{accuracy['int8']['balanced']:.2%} int8; {facts['flipped']} of "
+        f"{accuracy['int8']['samples']} test samples change their class"
+    )
+    for row in facts["worst"][:3]:
+        log(
+            f"most moved: {row['sample']} ({row['true']}): {row['float_class']} -> "
+            f"{row['int8_class']}, by {row['moved']:.2f}"
+        )
+
+
+def _calibrate(
+    loaded: LoadedModel, calibration: Array, settings: QuantizeSettings, reporter: Reporter
+) -> bytes:
+    from pipeline.quantize.convert import quantize_model
+
+    return quantize_model(
+        loaded.model,
+        calibration.astype(np.float32),
+        reporter.log,
+        scaling=loaded.scaling,
+        edges=settings.edges,
+    )
+
+
+def _train_quantized(
+    loaded: LoadedModel,
+    samples: tuple[Dataset, Split],
+    settings: QuantizeSettings,
+    reporter: Reporter,
+    states: Path | None,
+) -> tuple[bytes, dict[str, Any]]:
+    """Quantization-aware training; returns the .tflite and the facts of the training."""
+    from pipeline.quantize.qat import QatOptions, train_quantized
+
+    dataset, split = samples
+
+    def tell(report: EpochReport) -> None:
+        reporter.log(
+            f"epoch {report.epoch} of {report.epochs}: loss {report.train_loss:.3f}, validation "
+            f"balanced accuracy {report.val_balanced_accuracy:.2%}{' *' if report.best else ''}"
+        )
+
+    with reporter.steps("quantization-aware training") as step:
+        result = train_quantized(
+            loaded.model,
+            (dataset.x[split.train], dataset.y[split.train]),
+            (dataset.x[split.val], dataset.y[split.val]),
+            QatOptions(
+                epochs=settings.epochs,
+                learning_rate=settings.learning_rate,
+                seed=settings.seed,
+            ),
+            scaling=loaded.scaling,
+            edges=settings.edges,
+            log=reporter.log,
+            on_epoch=tell,
+            on_progress=step,
+            state_path=states and states / "qat.npz",
+        )
+    history = [dataclasses.asdict(report) for report in result.history]
+    return result.tflite, {"best_epoch": result.best_epoch, "history": history}
+
+
+def _lower_bits(
+    tflite: bytes, inputs: Array, flash_bytes: int
+) -> tuple[bytes, list[dict[str, Any]]]:
+    """Filters as int4 until the model is small enough; the file, and what became of layers."""
+    from pipeline.quantize.low_bit import lower_weights
+
+    result = lower_weights(tflite, inputs, flash_bytes)
+    return result.tflite, [dataclasses.asdict(layer) for layer in result.layers]
+
+
+def _facts(
+    tflite: bytes, dataset: Dataset, calibration_samples: int, comparison: Comparison
+) -> dict[str, Any]:
+    return {
+        "tflite_bytes": len(tflite),
+        "classes": list(dataset.class_names),
+        "calibration_samples": calibration_samples,
+        "accuracy": {
+            "float": dataclasses.asdict(comparison.float_accuracy),
+            "int8": dataclasses.asdict(comparison.int8_accuracy),
+        },
+        "balanced_drop": comparison.balanced_drop,
+        "flipped": comparison.flipped,
+        "mean_moved": comparison.mean_moved,
+        "worst": [dataclasses.asdict(row) for row in comparison.worst],
+    }
