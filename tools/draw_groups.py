@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import keras
 import matplotlib as mpl
@@ -30,7 +31,11 @@ COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
 WIDTH, HEIGHT, STRIPE = 1.7, 0.5, 0.11
 
 
-def residual() -> tuple[keras.Model, dict[str, tuple[float, float]]]:
+# A model, and where to draw each of its layers.
+Placed: TypeAlias = tuple[keras.Model, dict[str, tuple[float, float]]]
+
+
+def residual() -> Placed:
     """A block of MobileNetV2: the addition ties the stem to the projection."""
     inputs = keras.Input((16, 16, 3), name="image")
     stem = layers.Conv2D(8, 3, padding="same", name="stem")(inputs)
@@ -45,7 +50,7 @@ def residual() -> tuple[keras.Model, dict[str, tuple[float, float]]]:
     return model, {name: (0.0, float(-row)) for row, name in enumerate(chain)}
 
 
-def concatenation() -> tuple[keras.Model, dict[str, tuple[float, float]]]:
+def concatenation() -> Placed:
     """Branches stay apart: their reader loses what either of them loses."""
     inputs = keras.Input((16, 16, 3), name="image")
     a = layers.Conv2D(8, 3, padding="same", name="left")(inputs)
@@ -60,7 +65,7 @@ def concatenation() -> tuple[keras.Model, dict[str, tuple[float, float]]]:
     return model, places | {name: (0.0, -2.0 - row) for row, name in enumerate(chain)}
 
 
-def flattening() -> tuple[keras.Model, dict[str, tuple[float, float]]]:
+def flattening() -> Placed:
     """Behind Flatten: one channel is many rows of the dense layer."""
     inputs = keras.Input((16, 16, 3), name="image")
     x = layers.Conv2D(8, 3, padding="same", name="first")(inputs)
@@ -84,7 +89,7 @@ def stripes(groups: tuple[ChannelGroup, ...], layer: str, role: Role) -> list[tu
     return found
 
 
-def draw(axes: Axes, make: Callable[[], tuple[keras.Model, dict[str, tuple[float, float]]]]) -> None:
+def draw(axes: Axes, make: Callable[[], Placed]) -> None:
     """One network with its groups."""
     model, places = make()
     groups = find_groups(trace_model(model), ()).groups
