@@ -44,7 +44,7 @@ FUZZ_MODEL ?=
 C_SOURCES = find firmware boards -name .pio -prune -o -type f \( -name '*.c' -o -name '*.cc' -o -name '*.h' \) -print0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run flash test test-fast test-renode hil check format bench fuzz pin clean
+.PHONY: help setup run flash test test-fast test-renode hil check format docs bench fuzz pin clean
 .NOTPARALLEL:
 
 help:  ## list the targets
@@ -94,6 +94,10 @@ format: $(STAMP)  ## bring Python and C sources into form
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 	$(C_SOURCES) | xargs -0 $(BIN)/clang-format -i
+
+docs: $(STAMP)  ## build the documentation as a site, .cache/site/index.html
+	@$(BIN)/mkdocs build --quiet
+	@echo ".cache/site/index.html"
 
 bench: $(STAMP)  ## speed, RAM and flash of the reference models beside TFLM's (FULL=1: on every emulator and compiler)
 	@PYTHONPATH=. $(BIN)/python tools/bench.py --json $(call quote,$(BENCH_JSON)) $(if $(FULL),--full)

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-import sysconfig
 import tarfile
-import venv
 import zipfile
 from pathlib import Path
 
@@ -16,6 +12,7 @@ import pytest
 
 from pipeline import __version__
 from pipeline.artifacts import hash_tree
+from tests.installed import build_packages, espalier, install, python
 from tests.shared import REPOSITORY
 from tests.small_models import residual_network
 
@@ -28,53 +25,13 @@ ASSETS = ("LICENSE", "boards", "examples", "firmware", "tools/60-espalier.rules"
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The wheel and the source distribution that the wheel was built from."""
-    out = tmp_path_factory.mktemp("dist")
-    python("-m", "build", "--no-isolation", "--outdir", str(out), str(REPOSITORY))
-    (wheel,), (source,) = out.glob("*.whl"), out.glob("*.tar.gz")
-    return wheel, source
+    return build_packages(tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="module")
 def installed(packages: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the wheel; what it depends on comes from the one that runs the tests."""
-    folder = tmp_path_factory.mktemp("installed")
-    venv.create(folder, symlinks=True, with_pip=False)
-    (site,) = (folder / "lib").glob("python*/site-packages")
-    wheel, _ = packages
-    python("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", f"--target={site}", wheel)
-    # After the environment's own packages: the wheel's `pipeline` hides that of the checkout.
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
-    return folder
-
-
-def python(*arguments: str | Path) -> None:
-    environment = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    result = subprocess.run(
-        [sys.executable, *arguments],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-
-
-def espalier(installed: Path, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Runs the installed package in a folder of its own with an empty home below."""
-    home = folder / "home"
-    home.mkdir(exist_ok=True)
-    kept = ("PATH", "LANG", "LC_ALL", "TMPDIR")
-    environment = {name: os.environ[name] for name in kept if name in os.environ}
-    return subprocess.run(
-        [str(installed / "bin" / "python"), "-m", "pipeline", *arguments],
-        cwd=folder,
-        env=environment | {"HOME": str(home)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """An environment with the wheel."""
+    return install(packages[0], tmp_path_factory.mktemp("installed"))
 
 
 def test_both_are_valid(packages: tuple[Path, Path]) -> None:
