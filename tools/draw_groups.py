@@ -7,6 +7,7 @@ Groups are those that pruning finds; nothing is drawn by hand.
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -156,7 +157,11 @@ def main() -> None:
     for axes, make in zip(parts, (residual, concatenation, flattening), strict=True):
         draw(axes, make)
     figure.tight_layout(pad=0.5)
-    figure.savefig(Path(sys.argv[1]), metadata={"Date": None})
+    svg = io.StringIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None})
+    # Without the blanks at the ends of lines that Matplotlib leaves in paths.
+    text = "\n".join(line.rstrip() for line in svg.getvalue().splitlines())
+    Path(sys.argv[1]).write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
