@@ -175,22 +175,49 @@ def generate(
 
 
 @verb
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", metavar="IN.tflite", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT.tflite", type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
-    "--out",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The smaller .tflite.",
+    "--constant-channels",
+    is_flag=True,
+    help="Also remove channels that no input changes or no output depends on.",
+)
+@click.option(
+    "--keep-names",
+    is_flag=True,
+    help="Leave the names of computed tensors and the signature in.",
+)
+@click.option(
+    "--keep-bias-scales",
+    is_flag=True,
+    help="Leave the scales of convolutions' biases in, for delegates and compilers that ask.",
 )
 @JSON
-def slim(model: Path, out: Path, json_path: Path | None) -> None:
-    """Write MODEL (.tflite) without constant channels and unused parts; outputs stay the same."""
+def slim(
+    model: Path,
+    out: Path,
+    constant_channels: bool,
+    keep_names: bool,
+    keep_bias_scales: bool,
+    json_path: Path | None,
+) -> None:
+    """Write a .tflite without what no operator reads, and prove that outputs stay the same.
+
+    \b
+    Example:
+        espalier slim model.tflite small.tflite --constant-channels
+    """
     from pipeline import stages
-    from pipeline.report.tables import slim_tables
+    from pipeline.report.slim_table import slim_tables
 
     for path in (out, json_path):
         check_writable(path)
-    show(stages.slim_file(model, out), json_path, slim_tables)
+    options = stages.SlimOptions(
+        constant_channels=constant_channels,
+        keep_names=keep_names,
+        keep_bias_scales=keep_bias_scales,
+    )
+    show(stages.slim_file(model, out, options), json_path, slim_tables)
 
 
 @verb

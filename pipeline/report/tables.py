@@ -160,19 +160,6 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
     return Group(facts, *removed, layers, places)
 
 
-def slim_tables(report: Mapping[str, Any]) -> Group:
-    """A slimmed .tflite: what went, and the size before and after."""
-    facts = facts_table(report["model"])
-    size = report["tflite_bytes"]
-    facts.add_row(
-        "size of the .tflite", f"{bytes_text(report['tflite_bytes_before'])} -> {bytes_text(size)}"
-    )
-    channels = report["constant_channels"]
-    _channels_row(facts, channels)
-    facts.add_row("checked on", f"{report['inputs']} inputs, all outputs equal")
-    return Group(facts, *([channels_table(channels)] if channels["removed"] else []))
-
-
 def channels_table(channels: Mapping[str, Any]) -> Table:
     """The layers that channels went from."""
     table = make_table(

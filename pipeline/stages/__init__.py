@@ -20,7 +20,7 @@ from pipeline.stages.planning import export_sources, layer_macs, plan_model, pla
 from pipeline.stages.prune_methods import Limits, PruneSettings
 from pipeline.stages.pruning import Pruned, prune_file
 from pipeline.stages.running import run
-from pipeline.stages.slimming import slim_file
+from pipeline.stages.slimming import SlimOptions, slim_file
 
 __all__ = [
     "BoardRequest",
@@ -31,6 +31,7 @@ __all__ = [
     "PruneSettings",
     "Pruned",
     "Request",
+    "SlimOptions",
     "Target",
     "build_model",
     "check_fits",
