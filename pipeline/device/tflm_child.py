@@ -8,11 +8,12 @@ y1, ... likewise. Standard error ends with TFLM's report of its arena.
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from tflite_micro import runtime
 
 # Far more than any model for microcontrollers needs; memory that is not touched costs nothing.
 _ARENA_BYTES = 1 << 28
@@ -21,6 +22,7 @@ _ARENA_BYTES = 1 << 28
 def main() -> None:
     """Run every sample, then let TFLM report its arena."""
     model, inputs_path, outputs_path = map(Path, sys.argv[1:])
+    runtime = importlib.import_module("tflite_micro").runtime
     interpreter = runtime.Interpreter.from_bytes(model.read_bytes(), arena_size=_ARENA_BYTES)
     with np.load(inputs_path) as file:
         inputs = [file[f"x{place}"] for place in range(len(file.files))]
@@ -30,14 +32,15 @@ def main() -> None:
             interpreter.set_input(np.ascontiguousarray(values), place)
         interpreter.invoke()
         rows.append(_outputs(interpreter))
-    columns = [np.stack(column) for column in zip(*rows, strict=True)]
-    np.savez(outputs_path, **{f"y{place}": column for place, column in enumerate(columns)})
+    columns = enumerate(zip(*rows, strict=True))
+    named: dict[str, Any] = {f"y{place}": np.stack(column) for place, column in columns}
+    np.savez(outputs_path, **named)
     interpreter.print_allocations()
 
 
-def _outputs(interpreter: runtime.Interpreter) -> list[np.ndarray]:
+def _outputs(interpreter: Any) -> list[Any]:
     """All outputs; how many there are shows only when there is no further one."""
-    outputs: list[np.ndarray] = []
+    outputs: list[Any] = []
     while True:
         try:
             outputs.append(interpreter.get_output(len(outputs)))

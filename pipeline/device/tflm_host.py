@@ -1,4 +1,4 @@
-"""TensorFlow Lite Micro on this computer: the Python package `tflite-micro`, where it is installed."""
+"""TensorFlow Lite Micro on this computer: the Python package `tflite-micro`, if installed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,8 @@ def run_on_host(tflite: bytes, x: Sequence[Array]) -> HostRun:
         folder = Path(name)
         model, inputs, outputs = (folder / file for file in ("m.tflite", "x.npz", "y.npz"))
         model.write_bytes(tflite)
-        np.savez(inputs, **{f"x{place}": values for place, values in enumerate(x)})
+        named: dict[str, Any] = {f"x{place}": values for place, values in enumerate(x)}
+        np.savez(inputs, **named)
         command = [sys.executable, str(_CHILD), str(model), str(inputs), str(outputs)]
         try:
             done = subprocess.run(
@@ -88,5 +90,7 @@ def run_on_host(tflite: bytes, x: Sequence[Array]) -> HostRun:
 def _said(stderr: str) -> str:
     """TFLM's own words, without Python's traceback."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    words = [line for line in lines if not line.startswith(("Traceback", "File ", "raise ", "^", "~"))]
+    words = [
+        line for line in lines if not line.startswith(("Traceback", "File ", "raise ", "^", "~"))
+    ]
     return "; ".join(dict.fromkeys(words[:_SAID_LINES])) or "it ended without a word."

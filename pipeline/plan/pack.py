@@ -65,7 +65,7 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
         self._vectors: dict[tuple[int, bytes], int] = {}
         self._tables: dict[tuple[tuple[Any, ...], ...], int] = {}
         self._fields: list[tuple[Any, ...]] = []
-        # Of the vector that is being written: where it began, its alignment, the bytes of its values.
+        # Of the vector that is being written: where it began, its alignment, bytes of its values.
         # None for vectors of offsets, whose bytes mean something else at each place.
         self._vector: tuple[int, int, int] | None = None
 

@@ -26,10 +26,8 @@ def slim_tables(report: Mapping[str, Any]) -> Group:
         parts.add_row(saving["part"], f"{-saving['saved_bytes']:,}", bytes_text(left))
     facts = facts_table(report["model"])
     before, after = report["tflite_bytes_before"], report["tflite_bytes"]
-    facts.add_row(
-        "size of the .tflite",
-        f"{bytes_text(before)} -> {bytes_text(after)} ({100 * (before - after) / before:.1f} % less)",
-    )
+    less = f"{100 * (before - after) / before:.1f} % less"
+    facts.add_row("size of the .tflite", f"{bytes_text(before)} -> {bytes_text(after)} ({less})")
     facts.add_row("operators", f"{report['operators_before']} -> {report['operators']}")
     if report["macs"] is not None:
         facts.add_row("MACs", f"{report['macs_before']:,} -> {report['macs']:,}")

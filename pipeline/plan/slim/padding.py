@@ -78,9 +78,7 @@ def _pads_alike(model: Any, subgraph: Any, pad: Any, reader: Any) -> bool:
     return all(_is_same(*axis) for axis in sizes)
 
 
-def _is_same(
-    size: int, taps: int, stride: int, dilation: int, outputs: int, before: int
-) -> bool:
+def _is_same(size: int, taps: int, stride: int, dilation: int, outputs: int, before: int) -> bool:
     """Whether TFLite's SAME makes as many outputs with as much padding in front.
 
     Source: TFLite `ComputePaddingHeightWidth` (kernels/padding.h).

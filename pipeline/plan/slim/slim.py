@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -182,7 +182,7 @@ class _Slimming:
         parts: list[tuple[str, Callable[[Any], None]]] = [
             ("names", drop_names_of_constants if options.keep_names else drop_names)
         ]
-        signatures = model.signatureDefs or ()
+        signatures: Sequence[Any] = model.signatureDefs or ()
         if not options.keep_names and len(signatures) == 1 and not signatures[0].subgraphIndex:
             parts.append(("signature", drop_signatures))
         parts += [("description and metadata", drop_metadata), ("ranges (min, max)", drop_ranges)]

@@ -62,7 +62,8 @@ def kind_of(model: Any, operator: Any) -> str:
     if code.customCode:
         return bytes(code.customCode).decode("utf-8", "replace")
     builtin = builtin_of(model, operator)
-    names = {number: name for name, number in vars(schema.BuiltinOperator).items()}
+    codes = vars(schema.BuiltinOperator).items()
+    names: dict[int, str] = {number: name for name, number in codes}
     return names.get(builtin, f"operator code {builtin}")
 
 

@@ -12,7 +12,8 @@ from pipeline.plan.slim.source import indices, is_constant, kind_of
 from pipeline.plan.tflm.offline import OFFLINE_PLAN, read_offsets, write_offsets
 from pipeline.records import OpKind
 
-# Their int8 kernels scale sums by the scales of input, filter and output; the bias' is their product.
+# Their int8 kernels scale sums by the scales of input, filter and output; that of the bias is the
+# product of the first two.
 _SCALED_BY_FILTER = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV")
 _BIAS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "TRANSPOSE_CONV": 3}
 
@@ -180,7 +181,11 @@ def _constant_key(tensor: Any) -> tuple[Any, ...]:
     facts: tuple[Any, ...] = ()
     if quant is not None:
         scales = np.asarray(quant.scale if quant.scale is not None else (), np.float32)
-        facts = (scales.tobytes(), *indices(quant.zeroPoint), id(quant.details) * bool(quant.details))
+        facts = (
+            scales.tobytes(),
+            *indices(quant.zeroPoint),
+            id(quant.details) * bool(quant.details),
+        )
         facts += (quant.quantizedDimension,)
     return (tensor.type, tuple(indices(tensor.shape)), tensor.buffer, tensor.name, facts)
 

@@ -66,7 +66,12 @@ def predict_arena(model: FileModel, runtime: Runtime) -> TflmArena:
 
 
 def planned_buffers(model: FileModel, memories: Sequence[KernelMemory]) -> list[Buffer]:
-    """What the memory planner places: computed tensors and inputs, then scratch buffers.
+    """What the memory planner places: computed tensors and inputs, then scratch buffers."""
+    return [*tensor_buffers(model).values(), *scratch_buffers(memories)]
+
+
+def tensor_buffers(model: FileModel) -> dict[int, Buffer]:
+    """Computed tensors and inputs, by index.
 
     Times are operators, counted from 1; 0 is before the first.
     """
@@ -82,8 +87,8 @@ def planned_buffers(model: FileModel, memories: Sequence[KernelMemory]) -> list[
         first.setdefault(index, len(model.ops))
         last[index] = len(model.ops)
     offline = _offline_offsets(model)
-    buffers = [
-        Buffer(
+    return {
+        tensor.index: Buffer(
             size_bytes=_round_up(tensor.size_bytes, ARENA_ALIGNMENT_BYTES),
             first=first.get(tensor.index, -1),
             last=last.get(tensor.index, -1),
@@ -91,8 +96,12 @@ def planned_buffers(model: FileModel, memories: Sequence[KernelMemory]) -> list[
         )
         for tensor in model.tensors
         if tensor.constant is None and tensor.size_bytes
-    ]
-    return buffers + [
+    }
+
+
+def scratch_buffers(memories: Sequence[KernelMemory]) -> list[Buffer]:
+    """What kernels ask for while they run, operator by operator."""
+    return [
         Buffer(size_bytes=_round_up(size, ARENA_ALIGNMENT_BYTES), first=time, last=time)
         for time, memory in enumerate(memories, 1)
         for size in memory.scratch

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import UnsupportedModelError
+from pipeline.plan.pack import pack
 
 # The file's metadata of this name: a version, a subgraph, the number of tensors of all subgraphs,
 # then an offset for each of them.
@@ -91,3 +92,17 @@ def drop_plan(model: Any) -> None:
         else:
             kept.append(entry)
     model.metadata = kept or None
+
+
+def add_plan(tflite: bytes, offsets: Sequence[int]) -> bytes:
+    """A file with a plan, in place of one that is there.
+
+    Args:
+        tflite: the bytes of a file with one subgraph.
+        offsets: of its tensors.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(tflite)
+    write_offsets(model, [offsets])
+    return pack(model)
