@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -81,6 +81,37 @@ class ReferenceModel:
             if on_progress is not None:
                 on_progress(sample + 1, samples)
         return tuple(np.stack(row) for row in rows)
+
+
+def computed_values(tflite: bytes, wanted: Sequence[int]) -> dict[int, Array]:
+    """Values that tensors of a model have after one run on zeros.
+
+    Args:
+        tflite: the bytes of the file.
+        wanted: numbers of tensors.
+    Raises:
+        UnsupportedModelError: the interpreter cannot run the model.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    try:
+        interpreter = Interpreter(
+            model_content=_with_listed_versions(tflite),
+            experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+            experimental_preserve_all_tensors=True,
+            num_threads=1,
+        )
+        interpreter.allocate_tensors()
+        for detail in interpreter.get_input_details():
+            interpreter.set_tensor(
+                detail["index"], np.zeros(detail["shape"], dtype=detail["dtype"])
+            )
+        interpreter.invoke()
+        return {index: np.array(interpreter.get_tensor(index)) for index in wanted}
+    except (ValueError, RuntimeError) as error:
+        raise UnsupportedModelError(
+            f"TFLite's reference kernels cannot run this model: {error}"
+        ) from error
 
 
 def _with_listed_versions(tflite: bytes) -> bytes:

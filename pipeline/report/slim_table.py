@@ -8,7 +8,13 @@ from typing import Any
 from rich.console import Group
 from rich.table import Table
 
-from pipeline.report.tables import bytes_text, channels_table, facts_table, make_table
+from pipeline.report.tables import (
+    bytes_text,
+    channels_row,
+    channels_table,
+    facts_table,
+    make_table,
+)
 
 _RUNTIMES = {
     "reference": "TFLite's reference kernels",
@@ -31,10 +37,11 @@ def slim_tables(report: Mapping[str, Any]) -> Group:
     facts.add_row("operators", f"{report['operators_before']} -> {report['operators']}")
     if report["macs"] is not None:
         facts.add_row("MACs", f"{report['macs_before']:,} -> {report['macs']:,}")
+    channels = report["constant_channels"]
+    channels_row(facts, channels)
     add_proof(facts, report["proof"])
     for note in report["notes"]:
         facts.add_row("note", note)
-    channels = report["constant_channels"]
     shown = [channels_table(channels)] if channels is not None and channels["removed"] else []
     return Group(parts, facts, *shown)
 

@@ -11,6 +11,7 @@ from pipeline.ops.table import macs_of
 from pipeline.plan.constant_channels.remove import SlimModel, remove_constant_channels
 from pipeline.plan.graph import parse_graph
 from pipeline.plan.pack import pack
+from pipeline.plan.slim.constants import fold_constants
 from pipeline.plan.slim.padding import fold_padding
 from pipeline.plan.slim.source import read_model
 from pipeline.plan.slim.strip import (
@@ -109,14 +110,15 @@ class _Slimming:
         operators_before = _operators(model)
         has_plan = read_offsets(model) is not None
         tflite = self._stripped(model, self._step)
-        graph = self._graph()
-        folded = self._folded(self._data if graph is None else write_tflite(graph, self._data))
+        source = self._with_constants()
+        graph = self._graph(source)
+        folded = self._folded(source if graph is None else write_tflite(graph, source))
         changed = _operators(read_model(folded, self._origin)) < operators_before
         # Without a gain in operators the file as it was keeps its offline plan.
         if len(folded) < len(tflite) and (changed or not has_plan):
             tflite = folded
             self._step("constants, paddings and unread operators folded", tflite)
-        slim = self._without_constant_channels(graph)
+        slim = self._without_constant_channels(graph, source)
         if slim is not None and any(layer.removed for layer in slim.channels):
             tflite = self._folded(slim.tflite)
             self._step("constant channels", tflite)
@@ -141,29 +143,33 @@ class _Slimming:
         self._savings.append(Saving(part=part, saved_bytes=self._size - len(tflite)))
         self._size = len(tflite)
 
-    def _graph(self) -> Graph | None:
+    def _with_constants(self) -> bytes:
+        """The file with values in place of operators that always compute the same."""
+        model = read_model(self._data, self._origin)
+        return pack(model) if fold_constants(model) else self._data
+
+    def _graph(self, source: bytes) -> Graph | None:
         """The graph, where Espalier knows every operator."""
         try:
-            return parse_graph(self._data, self._name, self._origin)
+            return parse_graph(source, self._name, self._origin)
         except UnsupportedModelError as error:
             if self._options.constant_channels:
                 raise UnsupportedModelError(
                     f"--constant-channels needs to know what every operator computes: {error}"
                 ) from error
-            self._notes.append(f"Constants were not folded: {error}")
             return None
 
-    def _without_constant_channels(self, graph: Graph | None) -> SlimModel | None:
+    def _without_constant_channels(self, graph: Graph | None, source: bytes) -> SlimModel | None:
         if graph is None or not self._options.constant_channels:
             return None
-        return remove_constant_channels(graph, self._data)
+        return remove_constant_channels(graph, source)
 
     def _folded(self, tflite: bytes) -> bytes:
         """A file without what can be folded, stripped."""
         model = read_model(tflite, self._origin)
         folded = fold_padding(model)
         dead = drop_dead_operators(model)
-        if folded or dead:
+        if folded or dead or tflite != self._data:
             drop_plan(model)
         return self._stripped(model)
 
