@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,19 +29,7 @@ class ReferenceModel:
     """
 
     def __init__(self, tflite: bytes) -> None:
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-        try:
-            self._interpreter = Interpreter(
-                model_content=_with_listed_versions(tflite),
-                experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
-                num_threads=1,
-            )
-            self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise UnsupportedModelError(
-                f"TFLite's reference kernels cannot load this model: {error}"
-            ) from error
+        self._interpreter = _interpreter(tflite)
         self._inputs = self._interpreter.get_input_details()
         self._outputs = self._interpreter.get_output_details()
 
@@ -92,16 +81,8 @@ def computed_values(tflite: bytes, wanted: Sequence[int]) -> dict[int, Array]:
     Raises:
         UnsupportedModelError: the interpreter cannot run the model.
     """
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
+    interpreter = _interpreter(tflite, experimental_preserve_all_tensors=True)
     try:
-        interpreter = Interpreter(
-            model_content=_with_listed_versions(tflite),
-            experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
-            experimental_preserve_all_tensors=True,
-            num_threads=1,
-        )
-        interpreter.allocate_tensors()
         for detail in interpreter.get_input_details():
             interpreter.set_tensor(
                 detail["index"], np.zeros(detail["shape"], dtype=detail["dtype"])
@@ -112,6 +93,29 @@ def computed_values(tflite: bytes, wanted: Sequence[int]) -> dict[int, Array]:
         raise UnsupportedModelError(
             f"TFLite's reference kernels cannot run this model: {error}"
         ) from error
+
+
+def _interpreter(tflite: bytes, **options: bool) -> Any:
+    """An interpreter of the reference kernels that is ready to run.
+
+    Raises:
+        UnsupportedModelError: it cannot load the model.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    try:
+        interpreter = Interpreter(
+            model_content=_with_listed_versions(tflite),
+            experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+            num_threads=1,
+            **options,
+        )
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise UnsupportedModelError(
+            f"TFLite's reference kernels cannot load this model: {error}"
+        ) from error
+    return interpreter
 
 
 def _with_listed_versions(tflite: bytes) -> bytes:

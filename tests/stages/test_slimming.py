@@ -122,3 +122,11 @@ def test_plan_for_a_named_runtime(model: Path) -> None:
 def test_unknown_runtime_is_named(model: Path) -> None:
     with pytest.raises(ConfigError, match="Received: 'none'"):
         plan_tflm_offline(model, model, load_board("mps2_an386"), "none")
+
+
+def test_a_runtime_without_a_plan_to_write_is_refused(model: Path) -> None:
+    from pipeline import cli
+
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["plan", str(model), "--tflm-runtime", "chirale-2.0.0"])
+    assert exit_.value.code == 2

@@ -108,6 +108,9 @@ class _Slimming:
         model = read_model(self._data, self._origin)
         self._step("equal parts written once, zero points among them", pack(model))
         operators_before = _operators(model)
+        entrances = len(model.signatureDefs or ())
+        if entrances > 1:
+            self._notes.append(f"The file has {entrances} entrances; the first subgraph is run.")
         has_plan = read_offsets(model) is not None
         tflite = self._stripped(model, self._step)
         source = self._with_constants()
