@@ -80,8 +80,8 @@ class SlimFile:
 def slim(data: bytes, name: str, origin: str, options: SlimOptions) -> SlimFile:
     """Make a .tflite smaller whose outputs stay the same.
 
-    What needs to know what operators compute (constants, paddings, channels) is done where
-    Espalier knows all of them; the rest with any file.
+    Constant channels, and constants that are no sizes, need Espalier to know every operator; all
+    else is done with any file.
 
     Args:
         data: the bytes of the file.
@@ -178,13 +178,11 @@ class _Slimming:
 
     def _stripped(self, model: Any, step: Callable[[str, bytes], None] | None = None) -> bytes:
         """The file without what operators never read; `step` is told about each part."""
-        tflite = b""
         for part, drop in self._parts(model):
             drop(model)
             if step is not None:
                 step(part, pack(model))
-        tflite = pack(model)
-        return tflite
+        return pack(model)
 
     def _parts(self, model: Any) -> list[tuple[str, Callable[[Any], None]]]:
         options = self._options
