@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,19 +29,7 @@ class ReferenceModel:
     """
 
     def __init__(self, tflite: bytes) -> None:
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-        try:
-            self._interpreter = Interpreter(
-                model_content=_with_listed_versions(tflite),
-                experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
-                num_threads=1,
-            )
-            self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise UnsupportedModelError(
-                f"TFLite's reference kernels cannot load this model: {error}"
-            ) from error
+        self._interpreter = _interpreter(tflite)
         self._inputs = self._interpreter.get_input_details()
         self._outputs = self._interpreter.get_output_details()
 
@@ -88,6 +76,52 @@ class ReferenceModel:
             if on_progress is not None:
                 on_progress(sample + 1, samples)
         return tuple(np.stack(row) for row in rows)
+
+
+def computed_values(tflite: bytes, wanted: Sequence[int]) -> dict[int, Array]:
+    """Values that tensors of a model have after one run on zeros.
+
+    Args:
+        tflite: the bytes of the file.
+        wanted: numbers of tensors.
+    Raises:
+        UnsupportedModelError: the interpreter cannot run the model.
+    """
+    interpreter = _interpreter(tflite, experimental_preserve_all_tensors=True)
+    try:
+        for detail in interpreter.get_input_details():
+            interpreter.set_tensor(
+                detail["index"], np.zeros(detail["shape"], dtype=detail["dtype"])
+            )
+        interpreter.invoke()
+        return {index: np.array(interpreter.get_tensor(index)) for index in wanted}
+    except (ValueError, RuntimeError) as error:
+        raise UnsupportedModelError(
+            f"TFLite's reference kernels cannot run this model: {error}"
+        ) from error
+
+
+def _interpreter(tflite: bytes, **options: bool) -> Any:
+    """An interpreter of the reference kernels that is ready to run.
+
+    Raises:
+        UnsupportedModelError: it cannot load the model.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    try:
+        interpreter = Interpreter(
+            model_content=_with_listed_versions(tflite),
+            experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+            num_threads=1,
+            **options,
+        )
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise UnsupportedModelError(
+            f"TFLite's reference kernels cannot load this model: {error}"
+        ) from error
+    return interpreter
 
 
 def _with_listed_versions(tflite: bytes) -> bytes:

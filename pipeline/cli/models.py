@@ -94,6 +94,19 @@ def deploy(
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also draw the memory over the steps of the schedule.",
 )
+@click.option(
+    "--tflm-offline",
+    "offline_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="OUT.tflite",
+    help="Write the model with places for its tensors, which TensorFlow Lite Micro follows.",
+)
+@click.option(
+    "--tflm-runtime",
+    "runtime",
+    metavar="NAME",
+    help="Whose memory to plan; see docs/tflm.md.  [default: the board's]",
+)
 @JSON
 def plan(
     model: Path,
@@ -101,6 +114,8 @@ def plan(
     engine: str,
     keep_constant_channels: bool,
     svg_path: Path | None,
+    offline_path: Path | None,
+    runtime: str | None,
     json_path: Path | None,
 ) -> None:
     """Show the memory plan and the sizes of MODEL (.tflite) without building anything."""
@@ -111,6 +126,11 @@ def plan(
     from pipeline.report.tables import plan_tables
 
     facts = load_board(board)
+    if offline_path is not None:
+        _plan_tflm_offline(model, offline_path, facts, runtime, json_path)
+        return
+    if runtime is not None:
+        raise click.UsageError("--tflm-runtime goes with --tflm-offline; a board has its own.")
     if engine == "tflm":
         _plan_tflm(model, facts, svg_path, json_path)
         return
@@ -131,6 +151,17 @@ def _plan_tflm(model: Path, board: Board, svg_path: Path | None, json_path: Path
     made = stages.plan_tflm(model, board)
     show(tflm_plan_report(made, board), json_path, tflm_plan_tables)
     stages.check_fits(made, board)
+
+
+def _plan_tflm_offline(
+    model: Path, out: Path, board: Board, runtime: str | None, json_path: Path | None
+) -> None:
+    from pipeline import stages
+    from pipeline.report.tflm_table import offline_tables
+
+    for path in (out, json_path):
+        check_writable(path)
+    show(stages.plan_tflm_offline(model, out, board, runtime), json_path, offline_tables)
 
 
 @verb
@@ -175,22 +206,44 @@ def generate(
 
 
 @verb
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", metavar="IN.tflite", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT.tflite", type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
-    "--out",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The smaller .tflite.",
+    "--constant-channels",
+    is_flag=True,
+    help="Also remove channels that no input changes or no output depends on.",
+)
+@click.option(
+    "--keep-names",
+    is_flag=True,
+    help="Leave the names of computed tensors and the signature in.",
+)
+@click.option(
+    "--keep-bias-scales",
+    is_flag=True,
+    help="Leave the scales of convolutions' biases in, for delegates and compilers that ask.",
 )
 @JSON
-def slim(model: Path, out: Path, json_path: Path | None) -> None:
-    """Write MODEL (.tflite) without constant channels and unused parts; outputs stay the same."""
+def slim(
+    model: Path,
+    out: Path,
+    constant_channels: bool,
+    keep_names: bool,
+    keep_bias_scales: bool,
+    json_path: Path | None,
+) -> None:
+    """Write a .tflite without what no operator reads, and prove that outputs stay the same."""
     from pipeline import stages
-    from pipeline.report.tables import slim_tables
+    from pipeline.report.slim_table import slim_tables
 
     for path in (out, json_path):
         check_writable(path)
-    show(stages.slim_file(model, out), json_path, slim_tables)
+    options = stages.SlimOptions(
+        constant_channels=constant_channels,
+        keep_names=keep_names,
+        keep_bias_scales=keep_bias_scales,
+    )
+    show(stages.slim_file(model, out, options), json_path, slim_tables)
 
 
 @verb

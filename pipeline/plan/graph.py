@@ -78,7 +78,7 @@ def parse_graph(data: bytes, name: str, origin: str) -> Graph:
         name: of the graph.
         origin: where the bytes come from, for messages.
     """
-    with _intact(data, origin):
+    with intact(data, origin):
         return _Reader(data, name).graph()
 
 
@@ -91,12 +91,12 @@ def parse_file_model(data: bytes, name: str, origin: str, engine: str) -> FileMo
         origin: where the bytes come from, for messages.
         engine: that messages about operators speak of.
     """
-    with _intact(data, origin):
+    with intact(data, origin):
         return _Reader(data, name, engine).file_model()
 
 
 @contextmanager
-def _intact(data: bytes, origin: str) -> Iterator[None]:
+def intact(data: bytes, origin: str) -> Iterator[None]:
     """Turn what a damaged file does to its reader into a message about the file."""
     if data[4:8] != _FILE_IDENTIFIER:
         raise UnsupportedModelError(

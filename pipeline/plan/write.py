@@ -7,12 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.plan.pack import pack
 from pipeline.records import Array, Graph, Op, OpKind, Tensor
-
-_FILE_IDENTIFIER = b"TFL3"
-
-# What the schema demands of constants (force_align) and its Python generator leaves out.
-_BUFFER_ALIGNMENT_BYTES = 16
 
 
 def write_tflite(graph: Graph, source: bytes) -> bytes:
@@ -50,8 +46,6 @@ class _Writer:
         self._codes: list[tuple[int, int]] = []
 
     def file(self) -> bytes:
-        import flatbuffers
-
         schema = self._schema
         subgraph = schema.SubGraphT()
         subgraph.name = self._subgraph.name
@@ -67,9 +61,7 @@ class _Writer:
         model.subgraphs = [subgraph]
         model.buffers = self._buffers
         model.signatureDefs = self._signatures()
-        packer = flatbuffers.Builder(1024)
-        packer.Finish(model.Pack(packer), file_identifier=_FILE_IDENTIFIER)
-        return bytes(packer.Output())
+        return pack(model)
 
     def _operator_of(self, op: Op) -> Any:
         """The operator of the file of before that computes the output."""
@@ -96,7 +88,9 @@ class _Writer:
         data = values.tobytes()
         if data not in self._buffer_of:
             self._buffer_of[data] = len(self._buffers)
-            self._buffers.append(_aligned_buffer(self._schema, data))
+            buffer = self._schema.BufferT()
+            buffer.data = np.frombuffer(data, np.uint8)
+            self._buffers.append(buffer)
         return self._buffer_of[data]
 
     def _operator(self, op: Op) -> Any:
@@ -145,20 +139,3 @@ class _Writer:
 def _inputs(op: Op) -> tuple[int, ...]:
     """The inputs that the file needs: a RESHAPE has its shape in its options."""
     return op.inputs[:1] if op.kind is OpKind.RESHAPE else op.inputs
-
-
-def _aligned_buffer(schema: Any, data: bytes) -> Any:
-    """A buffer whose data lies where kernels may read words of it."""
-
-    class AlignedBufferT(schema.BufferT):  # type: ignore[misc]
-        def Pack(self, builder: Any) -> int:  # noqa: N802
-            builder.StartVector(1, len(data), _BUFFER_ALIGNMENT_BYTES)
-            builder.head -= len(data)
-            builder.Bytes[builder.head : builder.head + len(data)] = data
-            vector = builder.EndVector()
-            schema.BufferStart(builder)
-            schema.BufferAddData(builder, vector)
-            offset: int = schema.BufferEnd(builder)
-            return offset
-
-    return AlignedBufferT()

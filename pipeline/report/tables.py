@@ -74,7 +74,7 @@ def deployment_tables(report: Mapping[str, Any], *, with_layers: bool = True) ->
         f"+ harness {bytes_text(flash['harness_bytes'])}"
         + (f" + framework {bytes_text(framework)}" if framework else ""),
     )
-    _channels_row(facts, report["constant_channels"])
+    channels_row(facts, report["constant_channels"])
     parts: list[RenderableType] = [facts]
     if with_layers:
         parts.append(_layer_table(report, ticks))
@@ -131,7 +131,7 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
         )
     facts.add_row("steps", f"{len(report['steps']):,} of {len(report['layers'])} layers")
     channels = report["constant_channels"]
-    _channels_row(facts, channels)
+    channels_row(facts, channels)
     if report["folded_padding"]:
         names = ", ".join(short_name(pad["name"]) for pad in report["folded_padding"])
         facts.add_row("padding done by its readers", names)
@@ -175,19 +175,6 @@ def quantize_tables(report: Mapping[str, Any]) -> Group:
     return Group(facts)
 
 
-def slim_tables(report: Mapping[str, Any]) -> Group:
-    """A slimmed .tflite: what went, and the size before and after."""
-    facts = facts_table(report["model"])
-    size = report["tflite_bytes"]
-    facts.add_row(
-        "size of the .tflite", f"{bytes_text(report['tflite_bytes_before'])} -> {bytes_text(size)}"
-    )
-    channels = report["constant_channels"]
-    _channels_row(facts, channels)
-    facts.add_row("checked on", f"{report['inputs']} inputs, all outputs equal")
-    return Group(facts, *([channels_table(channels)] if channels["removed"] else []))
-
-
 def channels_table(channels: Mapping[str, Any]) -> Table:
     """The layers that channels went from."""
     table = make_table(
@@ -204,7 +191,7 @@ def channels_table(channels: Mapping[str, Any]) -> Table:
     return table
 
 
-def _channels_row(facts: Table, channels: Mapping[str, Any] | None) -> None:
+def channels_row(facts: Table, channels: Mapping[str, Any] | None) -> None:
     """What became of constant channels, in one line."""
     if channels is None:
         facts.add_row("constant channels", "left in")

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Group
 
+from pipeline.report.slim_table import add_proof
 from pipeline.report.tables import make_table
 
 
@@ -41,6 +42,30 @@ def tflm_plan_tables(report: Mapping[str, Any]) -> Group:
             f"{layer['macs']:,}",
         )
     return Group(facts, layers)
+
+
+def offline_tables(report: Mapping[str, Any]) -> Group:
+    """The head of the arena with TFLM's own placement and with the plan, for each TFLM."""
+    facts = make_table("<offline memory plan", f"<{report['model']}")
+    facts.add_row("planned for", report["runtime"])
+    before, after = report["head_bytes_before"], report["head_bytes"]
+    facts.add_row("head of the arena", f"{_bytes(before)} -> {_bytes(after)}")
+    facts.add_row("lower bound of the head", _bytes(report["lower_bound_bytes"]))
+    facts.add_row("tensors with a place", f"{report['planned_tensors']} of {report['tensors']}")
+    measured = report["proof"]["tflm"]
+    if measured["equal"]:
+        heads = (measured["head_bytes_before"], measured["head_bytes"])
+        facts.add_row(
+            "head that TFLM on this computer reports", " -> ".join(_bytes(head) for head in heads)
+        )
+    add_proof(facts, report["proof"])
+    for note in report["notes"]:
+        facts.add_row("note", note)
+    table = make_table("<TFLM", "head", "with the plan", "arena", "with the plan")
+    for row in report["runtimes"]:
+        keys = ("head_bytes_before", "head_bytes", "arena_bytes_before", "arena_bytes")
+        table.add_row(row["name"], *(_bytes(row[key]) for key in keys))
+    return Group(facts, table)
 
 
 def _bytes(value: int | None) -> str:

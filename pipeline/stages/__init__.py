@@ -4,6 +4,7 @@ Stages are functions of records; only this package knows the run folder. Each on
 inputs, settings, sources or tools have changed, and says so when they have not.
 """
 
+from pipeline.plan.slim.slim import SlimOptions
 from pipeline.stages.deployment import (
     Deployment,
     Request,
@@ -16,6 +17,7 @@ from pipeline.stages.firmware import Target
 from pipeline.stages.fitting import check_fits
 from pipeline.stages.flashing import FlashRequest, flash
 from pipeline.stages.measuring import BoardRequest, measure_on_board
+from pipeline.stages.offline_planning import plan_tflm_offline
 from pipeline.stages.planning import export_sources, layer_macs, plan_model, plan_tflm
 from pipeline.stages.prune_methods import Limits, PruneSettings
 from pipeline.stages.pruning import Pruned, prune_file
@@ -39,6 +41,7 @@ __all__ = [
     "QuantizeSettings",
     "Quantized",
     "Request",
+    "SlimOptions",
     "Target",
     "build_model",
     "check_fits",
@@ -51,6 +54,7 @@ __all__ = [
     "measure_on_board",
     "plan_model",
     "plan_tflm",
+    "plan_tflm_offline",
     "prune_file",
     "quantize_file",
     "run",

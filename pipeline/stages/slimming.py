@@ -1,26 +1,25 @@
-"""A .tflite without the channels that no input changes, as a file for any runtime."""
+"""A smaller .tflite for any runtime, proven to give the same outputs."""
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pipeline.errors import ConfigError, MismatchError
-from pipeline.records import Graph
-from pipeline.stages.firmware import input_facts
-
-# Inputs on which the smaller file has to give the same outputs.
-_CHECKED_INPUTS = 24
+from pipeline.errors import ConfigError
+from pipeline.plan.slim.slim import SlimOptions, slim
+from pipeline.stages.proving import prove_same
 
 
-def slim_file(tflite: Path, out: Path) -> dict[str, Any]:
-    """Write a model without constant channels and without anything that interpreters do not need.
+def slim_file(tflite: Path, out: Path, options: SlimOptions) -> dict[str, Any]:
+    """Write a model without what no operator reads.
 
     Args:
         tflite: the model.
-        out: the file to write.
+        out: the file to write; it may be the model itself.
+        options: what may go.
     Returns:
         The figures as a JSON object.
     Raises:
@@ -28,43 +27,51 @@ def slim_file(tflite: Path, out: Path) -> dict[str, Any]:
         ConfigError: a file cannot be read or written.
         MismatchError: outputs differ; nothing is written.
     """
-    from pipeline.plan.constant_channels.remove import remove_constant_channels
-    from pipeline.plan.graph import read_graph
-    from pipeline.plan.write import write_tflite
     from pipeline.report.channels import channels_report
 
-    graph = read_graph(tflite)
-    data = tflite.read_bytes()
-    slim = remove_constant_channels(graph, data)
-    file = write_tflite(slim.graph, slim.tflite)
-    _check_same(graph, data, file)
-    try:
-        out.write_bytes(file)
-    except OSError as error:
-        raise ConfigError(f"--out {out}: cannot be written: {error}.") from error
+    data = read_model_file(tflite)
+    made = slim(data, tflite.stem, str(tflite), options)
+    proof = prove_same(data, made.tflite, str(tflite))
+    write_whole(out, made.tflite)
     return {
-        "model": graph.name,
+        "model": tflite.stem,
+        "sha256_before": hashlib.sha256(data).hexdigest(),
+        "sha256": hashlib.sha256(made.tflite).hexdigest(),
         "tflite_bytes_before": len(data),
-        "tflite_bytes": len(file),
-        "inputs": _CHECKED_INPUTS,
-        "constant_channels": channels_report(slim.channels),
+        "tflite_bytes": len(made.tflite),
+        "savings": [dataclasses.asdict(saving) for saving in made.savings],
+        "operators_before": made.operators_before,
+        "operators": made.operators,
+        "macs_before": made.macs_before,
+        "macs": made.macs,
+        "constant_channels": None if made.channels is None else channels_report(made.channels),
+        "proof": proof,
+        "notes": list(made.notes),
     }
 
 
-def _check_same(graph: Graph, before: bytes, after: bytes) -> None:
-    """Run both files by TFLite's reference kernels.
+def read_model_file(tflite: Path) -> bytes:
+    """The bytes of a model.
 
     Raises:
-        MismatchError: any output differs.
+        ConfigError: there is no such file, or it cannot be read.
     """
-    from pipeline.data.inputs import load_inputs
-    from pipeline.reference import ReferenceModel
+    try:
+        return tflite.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read the model '{tflite}': {error.strerror}.") from error
 
-    x = load_inputs(f"random:0:{_CHECKED_INPUTS}", **input_facts(graph)).x
-    outputs = zip(ReferenceModel(before).run(x), ReferenceModel(after).run(x), strict=True)
-    if not all(np.array_equal(expected, received) for expected, received in outputs):
-        raise MismatchError(
-            f"{graph.name}: the smaller file must give the same outputs. Received: others, for "
-            f"some of {_CHECKED_INPUTS} random inputs. Nothing was written; please report the "
-            "model as a bug."
-        )
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ConfigError(f"{path}: cannot be written: {error}.") from error

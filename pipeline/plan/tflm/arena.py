@@ -16,21 +16,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from pipeline.errors import UnsupportedModelError
 from pipeline.ops.base import RawOp
 from pipeline.plan.file_model import FileModel
 from pipeline.plan.tflm.kernels import KernelMemory, described_tensors, kernel_memory
+from pipeline.plan.tflm.offline import OFFLINE_PLAN, PLACED_BY_TFLM, parse_offsets
 from pipeline.plan.tflm.planner import Buffer, head_bytes
 from pipeline.plan.tflm.runtimes import Runtime
 from pipeline.records import ARENA_ALIGNMENT_BYTES, Tensor, TflmArena
 
 # Scratch requests that TFLM keeps room for beside those already made.
 _REQUESTS_IN_RESERVE = 12
-# The file's metadata of this name, and the numbers in front of its offsets.
-_OFFLINE_PLAN = "OfflineMemoryAllocation"
-_OFFLINE_HEADER = 3
 # Of each planned buffer in the tables of the planner.
 _PLANNED_BYTES = 40
 _INT32_BYTES = 4
@@ -71,7 +66,12 @@ def predict_arena(model: FileModel, runtime: Runtime) -> TflmArena:
 
 
 def planned_buffers(model: FileModel, memories: Sequence[KernelMemory]) -> list[Buffer]:
-    """What the memory planner places: computed tensors and inputs, then scratch buffers.
+    """What the memory planner places: computed tensors and inputs, then scratch buffers."""
+    return [*tensor_buffers(model).values(), *scratch_buffers(memories)]
+
+
+def tensor_buffers(model: FileModel) -> dict[int, Buffer]:
+    """Computed tensors and inputs, by index.
 
     Times are operators, counted from 1; 0 is before the first.
     """
@@ -87,8 +87,8 @@ def planned_buffers(model: FileModel, memories: Sequence[KernelMemory]) -> list[
         first.setdefault(index, len(model.ops))
         last[index] = len(model.ops)
     offline = _offline_offsets(model)
-    buffers = [
-        Buffer(
+    return {
+        tensor.index: Buffer(
             size_bytes=_round_up(tensor.size_bytes, ARENA_ALIGNMENT_BYTES),
             first=first.get(tensor.index, -1),
             last=last.get(tensor.index, -1),
@@ -96,8 +96,12 @@ def planned_buffers(model: FileModel, memories: Sequence[KernelMemory]) -> list[
         )
         for tensor in model.tensors
         if tensor.constant is None and tensor.size_bytes
-    ]
-    return buffers + [
+    }
+
+
+def scratch_buffers(memories: Sequence[KernelMemory]) -> list[Buffer]:
+    """What kernels ask for while they run, operator by operator."""
+    return [
         Buffer(size_bytes=_round_up(size, ARENA_ALIGNMENT_BYTES), first=time, last=time)
         for time, memory in enumerate(memories, 1)
         for size in memory.scratch
@@ -105,22 +109,12 @@ def planned_buffers(model: FileModel, memories: Sequence[KernelMemory]) -> list[
 
 
 def _offline_offsets(model: FileModel) -> dict[int, int]:
-    """Places that an offline plan in the file gives to tensors.
-
-    The plan holds a version, a subgraph, the number of tensors, then an offset for each of them;
-    -1 leaves it to TFLM.
-    """
-    plan = model.metadata.get(_OFFLINE_PLAN)
+    """Places that an offline plan in the file gives to tensors."""
+    plan = model.metadata.get(OFFLINE_PLAN)
     if plan is None:
         return {}
-    values = np.frombuffer(plan, "<i4")
-    offsets = values[_OFFLINE_HEADER:]
-    if len(values) < _OFFLINE_HEADER or not values[2] == len(offsets) == len(model.tensors):
-        raise UnsupportedModelError(
-            f"{model.name}: the offline memory plan in the file must have an offset for each of "
-            f"{len(model.tensors)} tensors. Received: {len(offsets)}. Convert the model again."
-        )
-    return {index: int(offset) for index, offset in enumerate(offsets) if offset != -1}
+    offsets = parse_offsets(plan, len(model.tensors), model.name)
+    return {index: offset for index, offset in enumerate(offsets) if offset != PLACED_BY_TFLM}
 
 
 @dataclass(slots=True)

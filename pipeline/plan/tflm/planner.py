@@ -33,27 +33,40 @@ class _Placed:
 
 
 def head_bytes(buffers: Sequence[Buffer]) -> int:
-    """Bytes of the head for these buffers, in the order in which TFLM adds them.
+    """Bytes of the head for these buffers, in the order in which TFLM adds them."""
+    offsets = greedy_offsets(buffers)
+    ends = (offset + buffer.size_bytes for offset, buffer in zip(offsets, buffers, strict=True))
+    return max(ends, default=0)
 
+
+def greedy_offsets(buffers: Sequence[Buffer]) -> list[int]:
+    """Where each buffer comes to lie.
+
+    Args:
+        buffers: in the order in which TFLM adds them.
     Source: TFLM `GreedyMemoryPlanner` (micro/memory_planner/greedy_memory_planner.cc); the same
     placement, buffer for buffer.
     """
     placed: list[_Placed] = []
-    for buffer in _in_order(buffers):
+    offsets = [0] * len(buffers)
+    for number in _in_order(buffers):
+        buffer = buffers[number]
         offset = buffer.offset_bytes
         if offset is None:
             offset = _first_gap(placed, buffer)
+        offsets[number] = offset
         # After those at the same offset: the list that TFLM walks has that order.
         place = next((n for n, entry in enumerate(placed) if entry.offset > offset), len(placed))
         placed.insert(place, _Placed(buffer, offset))
-    return max((entry.end for entry in placed), default=0)
+    return offsets
 
 
-def _in_order(buffers: Sequence[Buffer]) -> list[Buffer]:
+def _in_order(buffers: Sequence[Buffer]) -> list[int]:
     """Those with a fixed place, then the others: larger first, of equal ones the later first."""
-    fixed = [buffer for buffer in buffers if buffer.offset_bytes is not None]
-    free = [buffer for buffer in buffers if buffer.offset_bytes is None]
-    return fixed + sorted(reversed(free), key=lambda buffer: -buffer.size_bytes)
+    numbers = range(len(buffers))
+    fixed = [number for number in numbers if buffers[number].offset_bytes is not None]
+    free = [number for number in numbers if buffers[number].offset_bytes is None]
+    return fixed + sorted(reversed(free), key=lambda number: -buffers[number].size_bytes)
 
 
 def _first_gap(placed: Sequence[_Placed], wanted: Buffer) -> int:

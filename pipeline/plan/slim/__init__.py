@@ -1,0 +1,1 @@
+"""Smaller .tflite files for any runtime, whose outputs stay the same, bit for bit."""
