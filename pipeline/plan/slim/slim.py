@@ -30,6 +30,9 @@ from pipeline.plan.tflm.offline import drop_plan, read_offsets
 from pipeline.plan.write import write_tflite
 from pipeline.records import Graph, LayerChannels
 
+# The step whose saving not every engine can do without.
+_BIAS_SCALES = "scales of convolutions' biases"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlimOptions:
@@ -131,6 +134,11 @@ class _Slimming:
                 "The offline memory plan in the file was for other operators and is gone: make one "
                 "for the new file with espalier plan --tflm-offline."
             )
+        if any(saving.part == _BIAS_SCALES and saving.saved_bytes for saving in self._savings):
+            self._notes.append(
+                "Scales of convolutions' biases went: microcontrollers do not read them, XNNPACK "
+                "on phones and computers does. For those, keep them with --keep-bias-scales."
+            )
         return SlimFile(
             tflite=tflite,
             savings=tuple(self._savings),
@@ -194,7 +202,7 @@ class _Slimming:
             parts.append(("signature", drop_signatures))
         parts += [("description and metadata", drop_metadata), ("ranges (min, max)", drop_ranges)]
         if not options.keep_bias_scales:
-            parts.append(("scales of convolutions' biases", drop_bias_scales))
+            parts.append((_BIAS_SCALES, drop_bias_scales))
         return [
             *parts,
             ("signatures of shapes (open batch)", fix_batch),
