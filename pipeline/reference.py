@@ -90,6 +90,49 @@ class ReferenceModel:
         return tuple(np.stack(row) for row in rows)
 
 
+class TensorProbe:
+    """A .tflite of one input whose every tensor can be read after an inference.
+
+    Args:
+        tflite: the bytes of the file, float or quantized.
+        exact: by the reference kernels; else by the optimized ones, many times faster, whose
+            quantized results may be one off.
+    Raises:
+        UnsupportedModelError: the interpreter cannot load the model.
+    """
+
+    def __init__(self, tflite: bytes, *, exact: bool = False) -> None:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        try:
+            self._interpreter = Interpreter(
+                model_content=_with_listed_versions(tflite) if exact else tflite,
+                experimental_op_resolver_type=OpResolverType.BUILTIN_REF if exact else kernels,
+                experimental_preserve_all_tensors=True,
+                num_threads=1,
+            )
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise UnsupportedModelError(f"TFLite cannot load this model: {error}") from error
+        self._inputs = self._interpreter.get_input_details()
+
+    def run(self, *sample: Array) -> None:
+        """One inference.
+
+        Args:
+            sample: one array per input, in its dtype, with or without the batch of 1.
+        """
+        for detail, values in zip(self._inputs, sample, strict=True):
+            self._interpreter.set_tensor(detail["index"], values.reshape(detail["shape"]))
+        self._interpreter.invoke()
+
+    def read(self, index: int) -> Array:
+        """Values of a tensor of the last inference, raw."""
+        values: Array = self._interpreter.get_tensor(index)
+        return values
+
+
 def _with_listed_versions(tflite: bytes) -> bytes:
     """The file with version numbers that the reference resolver lists; nothing else changes."""
     from ai_edge_litert import schema_py_generated as schema

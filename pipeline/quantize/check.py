@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from pipeline.errors import UnsupportedModelError
+from pipeline.quantize.tflite_file import enum_names
 
 # At or below this scale TFLite's SOFTMAX cannot express its multiplier and ends the process.
 # Only ranges of less than 4e-6 come here: activations that are the same for every sample.
@@ -42,13 +42,13 @@ def list_operators(tflite: bytes) -> tuple[OperatorTypes, ...]:
         operator = graph.Operators(index)
         code = model.OperatorCodes(operator.OpcodeIndex())
         builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-        kind = _names(schema.BuiltinOperator).get(builtin, str(builtin))
+        kind = enum_names(schema.BuiltinOperator).get(builtin, str(builtin))
         if kind == "CUSTOM":
             kind = f"CUSTOM {code.CustomCode().decode()}"
         tensors = [operator.Inputs(i) for i in range(operator.InputsLength())]
         tensors += [operator.Outputs(i) for i in range(operator.OutputsLength())]
         types = {
-            _names(schema.TensorType)[graph.Tensors(tensor).Type()]
+            enum_names(schema.TensorType)[graph.Tensors(tensor).Type()]
             for tensor in tensors
             if tensor >= 0
         }
@@ -127,8 +127,3 @@ def _layer_name(graph: Any, operator: Any) -> str:
     first = (telling or names)[0].split(";")[0]
     parts = [part for part in first.split("/") if part]
     return "/".join(parts[1:-1]) if len(parts) > 2 else first
-
-
-@cache
-def _names(enumeration: type) -> dict[int, str]:
-    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
