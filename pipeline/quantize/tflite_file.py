@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.records import Array
 
@@ -77,7 +78,7 @@ class TfliteFile:
         dtype: np.dtype[Any] = np.dtype(self._types[self._graph.tensors[index].type].lower())
         return dtype
 
-    def scales(self, index: int) -> Array:
+    def scales(self, index: int) -> npt.NDArray[np.float64]:
         """Of a tensor, one or one per channel; empty where it is not quantized."""
         quantization = self._graph.tensors[index].quantization
         scale = None if quantization is None else quantization.scale
@@ -87,7 +88,7 @@ class TfliteFile:
         """Of a tensor of one scale."""
         return int(self._graph.tensors[index].quantization.zeroPoint[0])
 
-    def constant(self, index: int) -> Array | None:
+    def constant(self, index: int) -> npt.NDArray[Any] | None:
         """Values of a constant tensor; None of one that is computed."""
         if index < 0:
             return None
