@@ -23,7 +23,7 @@ class Operator:
     """One operator of the main graph.
 
     Attributes:
-        kind: TFLite's name, e.g. "CONV_2D".
+        kind: TFLite's name, e.g. "CONV_2D"; "CUSTOM name" of a custom one.
         inputs, outputs: indices of tensors; -1 is an input that is left out.
         options: of its kind, as the schema's object; None for none.
     """
@@ -47,10 +47,7 @@ class TfliteFile:
         self._model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
         self._graph = self._model.subgraphs[0]
         names = enum_names(schema.BuiltinOperator)
-        codes = [
-            names.get(max(code.builtinCode, code.deprecatedBuiltinCode), "CUSTOM")
-            for code in self._model.operatorCodes
-        ]
+        codes = [_kind(code, names) for code in self._model.operatorCodes]
         self.operators: tuple[Operator, ...] = tuple(
             Operator(
                 kind=codes[operator.opcodeIndex],
@@ -68,6 +65,24 @@ class TfliteFile:
         """Of a tensor."""
         return bytes(self._graph.tensors[index].name).decode()
 
+    def layer(self, position: int) -> str:
+        """Of an operator: its output, without the model's name in front and the operation's behind.
+
+        The model's own outputs have lost theirs; there the weights' names say the layer.
+        """
+        operator = self.operators[position]
+        names = [self.name(i) for i in (operator.outputs[0], *operator.inputs) if i >= 0]
+        telling = [name for name in names if "/" in name and not name.startswith("Stateful")]
+        first = (telling or names)[0].split(";")[0]
+        parts = [part for part in first.split("/") if part]
+        # A model inside a model of the same name, which fixes its batch.
+        parts = parts[1:] if len(parts) > 3 and parts[0] == parts[1] else parts
+        return "/".join(parts[1:-1]) if len(parts) > 2 else first
+
+    def type_name(self, index: int) -> str:
+        """TFLite's name of a tensor's type."""
+        return self._types[self._graph.tensors[index].type]
+
     def shape(self, index: int) -> tuple[int, ...]:
         """Of a tensor; () for a scalar."""
         shape = self._graph.tensors[index].shape
@@ -75,7 +90,7 @@ class TfliteFile:
 
     def dtype(self, index: int) -> np.dtype[Any]:
         """Of a tensor; TypeError for one that NumPy does not have."""
-        dtype: np.dtype[Any] = np.dtype(self._types[self._graph.tensors[index].type].lower())
+        dtype: np.dtype[Any] = np.dtype(self.type_name(index).lower())
         return dtype
 
     def scales(self, index: int) -> npt.NDArray[np.float64]:
@@ -157,6 +172,12 @@ class TfliteFile:
     def pack(self) -> bytes:
         """The file with all changes."""
         return _pack(self._model)
+
+
+def _kind(code: Any, names: dict[int, str]) -> str:
+    builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
+    kind = names.get(builtin, str(builtin))
+    return f"CUSTOM {bytes(code.customCode or b'').decode()}" if kind == "CUSTOM" else kind
 
 
 def _pack(model: Any) -> bytes:

@@ -27,6 +27,7 @@ from pipeline.stages.quantizing import (
 )
 from pipeline.stages.running import run
 from pipeline.stages.slimming import slim_file
+from pipeline.stages.variants import Variants, compare_file
 
 __all__ = [
     "BoardRequest",
@@ -40,8 +41,10 @@ __all__ = [
     "Quantized",
     "Request",
     "Target",
+    "Variants",
     "build_model",
     "check_fits",
+    "compare_file",
     "deploy",
     "export_library",
     "export_sources",
