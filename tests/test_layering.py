@@ -51,6 +51,7 @@ HOMES = {
     "ai_edge_litert": {"plan", "reference"},
     "flatbuffers": {"plan", "quantize"},
     "tflite": {"ops", "plan"},
+    "tflite_micro": {"device"},
     "serial": {"device"},
     "unicorn": {"device"},
     "capstone": {"device"},

@@ -59,6 +59,34 @@ def variant_tables(report: Mapping[str, Any]) -> Group:
     )
 
 
+def parity_tables(report: Mapping[str, Any]) -> Group:
+    """One model on the same inputs everywhere."""
+    table = make_table("<where", "differ", "largest difference", "<CRC-32 of outputs", "<")
+    table.title = f"{report['model']}, {report['samples']:,} inputs ({report['inputs']})"
+    table.title_justify = "left"
+    for row in report["rows"]:
+        note = row["reason"]
+        if row["same_class"] is not None:
+            note = f"{row['same_class']:,} of {report['samples']:,} in the class of int8"
+        largest = row["largest_difference"]
+        table.add_row(
+            row["name"],
+            "-" if row["mismatches"] is None else f"{row['mismatches']:,}",
+            "-" if largest is None else f"{largest:.4g}",
+            row["crc32"] or "-",
+            note,
+            style="bold red" if row["engine"] and (row["mismatches"] or note) else None,
+        )
+    return Group(
+        table,
+        Text(
+            "Differing inputs and differences against TFLite's reference kernels: of int8 in "
+            "steps, of float in real values.",
+            style="dim",
+        ),
+    )
+
+
 def _side_cells(side: Mapping[str, Any]) -> tuple[str, str, str, str]:
     return (
         percent_text(side["plain"]),

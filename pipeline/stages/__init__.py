@@ -16,6 +16,7 @@ from pipeline.stages.firmware import Target
 from pipeline.stages.fitting import check_fits
 from pipeline.stages.flashing import FlashRequest, flash
 from pipeline.stages.measuring import BoardRequest, measure_on_board
+from pipeline.stages.parity import Parity, ParityRequest, check_parity
 from pipeline.stages.planning import export_sources, layer_macs, plan_model, plan_tflm
 from pipeline.stages.prune_methods import Limits, PruneSettings
 from pipeline.stages.pruning import Pruned, prune_file
@@ -35,6 +36,8 @@ __all__ = [
     "ExportRequest",
     "FlashRequest",
     "Limits",
+    "Parity",
+    "ParityRequest",
     "PruneSettings",
     "Pruned",
     "QuantizeSettings",
@@ -44,6 +47,7 @@ __all__ = [
     "Variants",
     "build_model",
     "check_fits",
+    "check_parity",
     "compare_file",
     "deploy",
     "export_library",
