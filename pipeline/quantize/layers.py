@@ -26,8 +26,9 @@ class LayerError:
     Attributes:
         layer, kind: of the operator.
         sqnr_db: signal to quantization noise with all errors up to here.
-        isolated_sqnr_db: the same for the operator alone, given the float model's activations;
-            None where these are not known.
+        isolated_sqnr_db: the same for the operator alone: both forms are given the float model's
+            activations in int8 steps, so that what those lost is the layer's before. None where
+            these are not known.
         cosine: similarity of the outputs, in [-1, 1].
         saturated: share of values that lie beyond the int8 range.
         range_used: share of the 256 levels between the smallest and the largest value.
@@ -70,7 +71,7 @@ def measure_layers(
     float_file, file = TfliteFile(calibrated), TfliteFile(tflite)
     real_of = _pair(float_file, file)
     layers = [
-        _Layer(file, position, real_of)
+        _Layer(float_file, file, position, real_of)
         for position, operator in enumerate(file.operators)
         if operator.outputs[0] in real_of and operator.kind != "QUANTIZE"
     ]
@@ -108,10 +109,86 @@ def _pair(float_file: TfliteFile, file: TfliteFile) -> Mapping[int, int]:
     return real_of
 
 
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """One operator in both forms, each as a model of its own.
+
+    Attributes:
+        quantized, real: the models.
+        output, real_output: their output tensors.
+        inputs: of each computed input: the float model's tensor, scale, zero point and dtype.
+    """
+
+    quantized: TensorProbe
+    real: TensorProbe
+    output: int
+    real_output: int
+    inputs: tuple[tuple[int, float, int, np.dtype[Any]], ...]
+
+    @classmethod
+    def of(
+        cls,
+        float_file: TfliteFile,
+        file: TfliteFile,
+        position: int,
+        real_of: Mapping[int, int],
+    ) -> _Alone | None:
+        """None where some input stands for nothing in the float model."""
+        operator = file.operators[position]
+        computed = dict.fromkeys(i for i in operator.inputs if i >= 0 and file.constant(i) is None)
+        if not all(index in real_of and len(file.scales(index)) == 1 for index in computed):
+            return None
+        real_position = next(
+            place
+            for place, op in enumerate(float_file.operators)
+            if op.outputs[0] == real_of[operator.outputs[0]]
+        )
+        one, real = file.one_operator(position), float_file.one_operator(real_position)
+        if len(TfliteFile(real).inputs) != len(computed):
+            return None
+        return cls(
+            quantized=TensorProbe(one, exact=True),
+            real=TensorProbe(real),
+            output=TfliteFile(one).outputs[0],
+            real_output=TfliteFile(real).outputs[0],
+            inputs=tuple(
+                (
+                    real_of[index],
+                    float(file.scales(index)[0]),
+                    file.zero_point(index),
+                    file.dtype(index),
+                )
+                for index in computed
+            ),
+        )
+
+    def run(self, source: TensorProbe) -> tuple[npt.NDArray[np.int64], FloatArray]:
+        """Both outputs, raw and real, for the activations of the float model's last inference."""
+        raw, real = [], []
+        for index, scale, zero_point, dtype in self.inputs:
+            limits = np.iinfo(dtype)
+            levels = np.round(source.read(index).astype(np.float64) / scale) + zero_point
+            levels = levels.clip(limits.min, limits.max)
+            raw.append(levels.astype(dtype))
+            real.append(((levels - zero_point) * scale).astype(np.float32))
+        self.quantized.run(*raw)
+        self.real.run(*real)
+        return (
+            self.quantized.read(self.output).astype(np.int64),
+            self.real.read(self.real_output).astype(np.float64),
+        )
+
+
 class _Layer:
     """Sums over the samples for one operator."""
 
-    def __init__(self, file: TfliteFile, position: int, real_of: Mapping[int, int]) -> None:
+    def __init__(
+        self,
+        float_file: TfliteFile,
+        file: TfliteFile,
+        position: int,
+        real_of: Mapping[int, int],
+    ) -> None:
         self._operator = file.operators[position]
         self._name = file.layer(position)
         self._index = self._operator.outputs[0]
@@ -126,20 +203,7 @@ class _Layer:
         self._isolated_noise = 0.0
         self._saturated = self._count = 0
         self._low, self._high = self._limits.max, self._limits.min
-        computed = [i for i in self._operator.inputs if i >= 0 and file.constant(i) is None]
-        self._alone: TensorProbe | None = None
-        if all(index in real_of and len(file.scales(index)) == 1 for index in computed):
-            one = file.one_operator(position)
-            self._alone, self._alone_output = TensorProbe(one, exact=True), TfliteFile(one).outputs
-            self._alone_inputs = [
-                (
-                    real_of[index],
-                    float(file.scales(index)[0]),
-                    file.zero_point(index),
-                    file.dtype(index),
-                )
-                for index in dict.fromkeys(computed)
-            ]
+        self._alone = _Alone.of(float_file, file, position, real_of)
 
     def see(self, real: TensorProbe, quantized: TensorProbe) -> None:
         """Add a sample, of which both models have made an inference."""
@@ -161,17 +225,9 @@ class _Layer:
         self._count += beyond.size
         self._low, self._high = min(self._low, int(raw.min())), max(self._high, int(raw.max()))
         if self._alone is not None:
-            self._isolated_noise += self._see_alone(self._alone, real, expected)
-
-    def _see_alone(self, alone: TensorProbe, real: TensorProbe, expected: FloatArray) -> float:
-        inputs = []
-        for index, scale, zero_point, dtype in self._alone_inputs:
-            limits = np.iinfo(dtype)
-            levels = np.round(real.read(index).astype(np.float64) / scale) + zero_point
-            inputs.append(levels.clip(limits.min, limits.max).astype(dtype))
-        alone.run(*inputs)
-        raw = alone.read(self._alone_output[0]).astype(np.int64)
-        return float(((self._rows((raw - self._zero_point) * self._scale) - expected) ** 2).sum())
+            made, wanted = self._alone.run(real)
+            error = self._rows((made - self._zero_point) * self._scale - wanted)
+            self._isolated_noise += float((error**2).sum())
 
     def _rows(self, values: npt.NDArray[Any]) -> FloatArray:
         return values.reshape(-1, len(self._reach)).astype(np.float64)

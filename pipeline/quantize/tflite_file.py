@@ -159,7 +159,8 @@ class TfliteFile:
         computed = [i for i in self.operators[position].inputs if i >= 0]
         graph = schema.SubGraphT()
         graph.tensors = [self._graph.tensors[index] for index in kept]
-        graph.inputs = np.array([place[i] for i in computed if self.constant(i) is None], np.int32)
+        given = dict.fromkeys(i for i in computed if self.constant(i) is None)
+        graph.inputs = np.array([place[i] for i in given], np.int32)
         graph.outputs = alone.outputs
         graph.operators = [alone]
         graph.name = b"main"
