@@ -207,7 +207,7 @@ def compare(
     flipped = float_classes != int8_classes
     order = np.lexsort((-moved, ~flipped))[:num_worst]
     # A model may have outputs for classes that the data lacks.
-    unnamed = range(len(class_names), float_scores.shape[1])
+    unnamed = range(len(class_names), max(2, float_scores.shape[1]))
     names = (*class_names, *(f"class {index}" for index in unnamed))
     return Comparison(
         float_accuracy=measure_accuracy(float_classes, y, len(names)),

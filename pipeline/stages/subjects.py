@@ -46,7 +46,25 @@ def load_subject(
             f"--data {data}: expected samples of the model's input shape {list(shape)}. Received: "
             f"{list(dataset.x.shape[1:])}. Choose data of that size."
         )
+    _check_classes(loaded, dataset, path)
     return loaded, (dataset, split_dataset(dataset, SplitOptions(seed=seed)))
+
+
+def _check_classes(loaded: LoadedModel, dataset: Dataset, path: Path) -> None:
+    outputs = tuple(loaded.model.output_shape[1:])
+    if len(outputs) != 1:
+        raise UnsupportedModelError(
+            f"model {path}: expected a vector of scores, whose classes can be compared. Received: "
+            f"outputs of shape {list(outputs)}. `espalier deploy MODEL --data SPEC` quantizes any "
+            "model of one input and one output."
+        )
+    # A single score decides between two classes.
+    most, classes = max(2, outputs[0]), len(dataset.class_names)
+    if classes > most:
+        raise ConfigError(
+            f"--data: expected at most {most} classes, as the model has. Received: {classes}. "
+            "Choose the data that it was trained on."
+        )
 
 
 def check_unquantized(path: Path) -> None:

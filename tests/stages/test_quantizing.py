@@ -12,6 +12,7 @@ from pipeline import cli
 from pipeline.data import Dataset, Split
 from pipeline.errors import ConfigError
 from pipeline.quantize import quantize_model
+from pipeline.quantize.evaluate import predicted_classes
 from pipeline.reference import ReferenceModel
 from pipeline.report.progress import Reporter
 from pipeline.stages.subjects import calibration_samples
@@ -168,3 +169,20 @@ def variant(label: str, balanced: float) -> dict[str, object]:
 def test_the_simplest_within_noise_is_chosen_and_test_samples_do_not_count() -> None:
     assert choose([variant("simple", 0.89), variant("better", 0.90)])["label"] == "simple"
     assert choose([variant("simple", 0.80), variant("better", 0.90)])["label"] == "better"
+
+
+def test_outputs_that_are_no_scores_are_refused(
+    subject: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import keras
+
+    model = separable_model()
+    keras.Model(model.inputs, model.get_layer("pool").output).save(tmp_path / "map.keras")
+    data = subject / "data.npz"
+    assert quantize(tmp_path / "map.keras", "--data", data, "--out", tmp_path / "q.tflite") == 6
+    assert "outputs of shape [4, 4, 6]" in capsys.readouterr().err
+
+
+def test_a_single_score_decides_between_two_classes() -> None:
+    scores = np.array([[0.2], [0.7]], np.float32)
+    assert predicted_classes(scores).tolist() == [0, 1]
