@@ -78,8 +78,43 @@ class ReferenceModel:
         return tuple(np.stack(row) for row in rows)
 
 
+class TensorProbe:
+    """A .tflite whose every tensor can be read after an inference.
+
+    Args:
+        tflite: the bytes of the file, float or quantized.
+        exact: by the reference kernels; else by the optimized ones, many times faster, whose
+            quantized results may be one off.
+    Raises:
+        UnsupportedModelError: the interpreter cannot load the model.
+    """
+
+    def __init__(self, tflite: bytes, *, exact: bool = False) -> None:
+        self._interpreter = _interpreter(tflite, exact=exact, keep_tensors=True)
+        self._inputs = self._interpreter.get_input_details()
+
+    def run(self, *sample: Array) -> None:
+        """One inference.
+
+        Args:
+            sample: one array per input, in its dtype, with or without the batch of 1.
+        """
+        for detail, values in zip(self._inputs, sample, strict=True):
+            self._interpreter.set_tensor(detail["index"], values.reshape(detail["shape"]))
+        self._interpreter.invoke()
+
+    def run_zeros(self) -> None:
+        """One inference on zeros."""
+        self.run(*(np.zeros(detail["shape"], detail["dtype"]) for detail in self._inputs))
+
+    def read(self, index: int) -> Array:
+        """Values of a tensor of the last inference, raw."""
+        values: Array = self._interpreter.get_tensor(index)
+        return values
+
+
 def computed_values(tflite: bytes, wanted: Sequence[int]) -> dict[int, Array]:
-    """Values that tensors of a model have after one run on zeros.
+    """Values that tensors of a model have after one run on zeros, by the reference kernels.
 
     Args:
         tflite: the bytes of the file.
@@ -87,40 +122,36 @@ def computed_values(tflite: bytes, wanted: Sequence[int]) -> dict[int, Array]:
     Raises:
         UnsupportedModelError: the interpreter cannot run the model.
     """
-    interpreter = _interpreter(tflite, experimental_preserve_all_tensors=True)
+    probe = TensorProbe(tflite, exact=True)
     try:
-        for detail in interpreter.get_input_details():
-            interpreter.set_tensor(
-                detail["index"], np.zeros(detail["shape"], dtype=detail["dtype"])
-            )
-        interpreter.invoke()
-        return {index: np.array(interpreter.get_tensor(index)) for index in wanted}
+        probe.run_zeros()
+        return {index: np.array(probe.read(index)) for index in wanted}
     except (ValueError, RuntimeError) as error:
         raise UnsupportedModelError(
             f"TFLite's reference kernels cannot run this model: {error}"
         ) from error
 
 
-def _interpreter(tflite: bytes, **options: bool) -> Any:
-    """An interpreter of the reference kernels that is ready to run.
+def _interpreter(tflite: bytes, *, exact: bool = True, keep_tensors: bool = False) -> Any:
+    """An interpreter that is ready to run; arguments as of `TensorProbe`.
 
     Raises:
         UnsupportedModelError: it cannot load the model.
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+    optimized = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
         interpreter = Interpreter(
-            model_content=_with_listed_versions(tflite),
-            experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+            model_content=_with_listed_versions(tflite) if exact else tflite,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_REF if exact else optimized,
+            experimental_preserve_all_tensors=keep_tensors,
             num_threads=1,
-            **options,
         )
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise UnsupportedModelError(
-            f"TFLite's reference kernels cannot load this model: {error}"
-        ) from error
+        kernels = "TFLite's reference kernels" if exact else "TFLite"
+        raise UnsupportedModelError(f"{kernels} cannot load this model: {error}") from error
     return interpreter
 
 

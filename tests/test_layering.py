@@ -49,7 +49,7 @@ HOMES = {
     "keras": {"data", "model", "prune", "quantize"},
     "h5py": {"model"},
     "ai_edge_litert": {"plan", "reference"},
-    "flatbuffers": {"plan"},
+    "flatbuffers": {"plan", "quantize"},
     "tflite": {"ops", "plan"},
     "tflite_micro": {"device"},
     "serial": {"device"},

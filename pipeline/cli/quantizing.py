@@ -33,6 +33,8 @@ _MODEL_OPTIONS = {
     "learning_rate": "--learning-rate",
     "flash": "--flash",
     "seed": "--seed",
+    "compares": "--compare",
+    "layers": "--layers",
     "json_path": "--json",
 }
 
@@ -79,6 +81,19 @@ _MODEL_OPTIONS = {
     type=click.IntRange(min=0),
     help="Of the division into training and test samples.  [default: 1, as in a run.toml]",
 )
+@click.option(
+    "--compare",
+    "compares",
+    is_flag=True,
+    default=None,
+    help="Try every way after training, in one table; --out gets the best on validation.",
+)
+@click.option(
+    "--layers",
+    is_flag=True,
+    default=None,
+    help="Show every layer, float against int8, and which one hurts.",
+)
 @JSON
 def quantize(subject: Path, json_path: Path | None, **options: Any) -> None:
     """Quantize to int8: of a CONFIG (a run.toml) everything up to it, prints its folder.
@@ -106,27 +121,50 @@ def quantize(subject: Path, json_path: Path | None, **options: Any) -> None:
 
 def _quantize_model(model: Path, options: dict[str, Any]) -> None:
     from pipeline import stages
-    from pipeline.report.tables import quantize_tables
+    from pipeline.report.quantization import quantize_tables, variant_tables
 
     data, out, json_path = options["data"], options["out"], options["json_path"]
-    if data is None:
+    _check_paths(model, options)
+    reporter, settings = click.get_current_context().obj.reporter(), _settings(options)
+    if options["compares"]:
+        variants = stages.compare_file(model, settings, data, reporter)
+        quantized = variants.chosen
+        show({"model": model.name, **variants.report}, json_path, variant_tables)
+    else:
+        quantized = stages.quantize_file(model, settings, data, reporter)
+        show({"model": model.name, **quantized.facts}, json_path, quantize_tables)
+    if out is not None:
+        quantized.write(out)
+
+
+def _check_paths(model: Path, options: dict[str, Any]) -> None:
+    if options["data"] is None:
         raise ConfigError(
             "quantize: expected samples that calibrate the model. Received: no --data. Give a "
             "folder of class folders, an .npz, or 'synthetic'."
         )
-    if out is None or out.suffix != ".tflite":
+    out = options["out"]
+    if out is None and not options["compares"] and not options["layers"]:
         raise ConfigError(
-            f"quantize: expected a .tflite file to write. Received: "
-            f"{'no --out' if out is None else f'--out {out}'}. Write for example "
-            f"--out {model.stem}.tflite."
+            "quantize: expected a .tflite file to write. Received: no --out. Write for example "
+            f"--out {model.stem}.tflite, or look only, with --layers or --compare."
         )
-    for path in (out, json_path):
+    if out is not None and out.suffix != ".tflite":
+        raise ConfigError(
+            f"--out {out}: expected a .tflite file. Write for example {model.stem}.tflite."
+        )
+    for path in (out, options["json_path"]):
         check_writable(path)
-    quantized = stages.quantize_file(
-        model, _settings(options), data, click.get_current_context().obj.reporter()
-    )
-    quantized.write(out)
-    show({"model": model.name, **quantized.facts}, json_path, quantize_tables)
+    fixed = [
+        f"--{name.replace('_', '-')}"
+        for name in ("method", "calibration", "equalize", "correct_bias", "flash")
+        if options["compares"] and options[name] is not None
+    ]
+    if fixed:
+        raise ConfigError(
+            f"quantize: --compare tries every way itself. Received also {', '.join(fixed)}. Leave "
+            "it out."
+        )
 
 
 def _settings(options: dict[str, Any]) -> QuantizeSettings:
@@ -149,4 +187,5 @@ def _settings(options: dict[str, Any]) -> QuantizeSettings:
         ),
         edges=EdgeTypes(**given(input="input_type", output="output_type")),
         flash_bytes=flash_budget(options["flash"] or ""),
+        layers=bool(options["layers"]),
     )

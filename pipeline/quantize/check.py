@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 from pipeline.errors import UnsupportedModelError
+from pipeline.quantize.tflite_file import TfliteFile
 
 # At or below this scale TFLite's SOFTMAX cannot express its multiplier and ends the process.
 # Only ranges of less than 4e-6 come here: activations that are the same for every sample.
@@ -33,33 +32,23 @@ class OperatorTypes:
 
 def list_operators(tflite: bytes) -> tuple[OperatorTypes, ...]:
     """The operators of a .tflite file in execution order."""
-    from tensorflow.lite.python import schema_py_generated as schema
-
-    model = schema.Model.GetRootAsModel(tflite, 0)
-    graph = model.Subgraphs(0)
-    operators = []
-    for index in range(graph.OperatorsLength()):
-        operator = graph.Operators(index)
-        code = model.OperatorCodes(operator.OpcodeIndex())
-        builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-        kind = _names(schema.BuiltinOperator).get(builtin, str(builtin))
-        if kind == "CUSTOM":
-            kind = f"CUSTOM {code.CustomCode().decode()}"
-        tensors = [operator.Inputs(i) for i in range(operator.InputsLength())]
-        tensors += [operator.Outputs(i) for i in range(operator.OutputsLength())]
-        types = {
-            _names(schema.TensorType)[graph.Tensors(tensor).Type()]
-            for tensor in tensors
-            if tensor >= 0
-        }
-        operators.append(
-            OperatorTypes(
-                kind=kind,
-                layer=_layer_name(graph, operator),
-                types=tuple(sorted(types)),
-            )
+    file = TfliteFile(tflite)
+    return tuple(
+        OperatorTypes(
+            kind=operator.kind,
+            layer=file.layer(position),
+            types=tuple(
+                sorted(
+                    {
+                        file.type_name(tensor)
+                        for tensor in (*operator.inputs, *operator.outputs)
+                        if tensor >= 0
+                    }
+                )
+            ),
         )
-    return tuple(operators)
+        for position, operator in enumerate(file.operators)
+    )
 
 
 def check_full_int8(tflite: bytes) -> None:
@@ -98,37 +87,13 @@ def check_ranges(tflite: bytes) -> None:
     Raises:
         UnsupportedModelError: names the first layer whose range is empty.
     """
-    from tensorflow.lite.python import schema_py_generated as schema
-
-    model = schema.Model.GetRootAsModel(tflite, 0)
-    graph = model.Subgraphs(0)
-    for index in range(graph.OperatorsLength()):
-        operator = graph.Operators(index)
-        quantization = graph.Tensors(operator.Outputs(0)).Quantization()
-        if quantization is None or quantization.ScaleLength() == 0:
-            continue
-        if quantization.Scale(0) <= _SMALLEST_SCALE:
+    file = TfliteFile(tflite)
+    for position, operator in enumerate(file.operators):
+        scales = file.scales(operator.outputs[0])
+        if len(scales) and scales[0] <= _SMALLEST_SCALE:
             raise UnsupportedModelError(
-                f"layer {_layer_name(graph, operator)!r}: expected activations that differ "
-                "between calibration samples. Received: a range of "
-                f"{255 * quantization.Scale(0):.1e}. The model is untrained, or the calibration "
-                "samples are all alike: train it, or choose other data with --data."
+                f"layer {file.layer(position)!r}: expected activations that differ "
+                f"between calibration samples. Received: a range of {255 * scales[0]:.1e}. The "
+                "model is untrained, or the calibration samples are all alike: train it, or "
+                "choose other data with --data."
             )
-
-
-def _layer_name(graph: Any, operator: Any) -> str:
-    """Name of the output, without the model's name in front and the operation's behind.
-
-    The model's own outputs have lost theirs; there the weights' names say the layer.
-    """
-    tensors = [operator.Outputs(0), *(operator.Inputs(i) for i in range(operator.InputsLength()))]
-    names = [graph.Tensors(tensor).Name().decode() for tensor in tensors if tensor >= 0]
-    telling = [name for name in names if "/" in name and not name.startswith("Stateful")]
-    first = (telling or names)[0].split(";")[0]
-    parts = [part for part in first.split("/") if part]
-    return "/".join(parts[1:-1]) if len(parts) > 2 else first
-
-
-@cache
-def _names(enumeration: type) -> dict[int, str]:
-    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}

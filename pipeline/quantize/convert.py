@@ -28,12 +28,12 @@ def quantize_model(
     scaling: InputScaling = DEFAULT_SCALING,
     edges: EdgeTypes = _INT8_EDGES,
 ) -> bytes:
-    """Quantize to int8, weights per channel.
+    """Quantize to int8, weights per channel, with the ranges that the samples span.
 
     The batch is fixed to 1. Calibration samples within the range of `scaling`, which is
     what `to_model_input` makes of pictures and int8 tensors, pin the input to that range:
     scale 1/128 and zero point 0 exactly by default. Wider ones are calibrated like every
-    activation.
+    activation. `PostTraining` has other ranges, and repairs.
 
     Args:
         model: one input, one output, built in Keras 3.
@@ -48,28 +48,61 @@ def quantize_model(
         UnsupportedModelError: the model cannot be converted, or not to int8 alone, or an
             activation's range is empty; names the layers.
     """
+    log(f"quantize: calibrating int8 with {len(calibration)} samples")
+    tflite = quantize_calibrated(convert_calibrated(model, calibration, scaling), edges)
+    log(f"quantize: {len(tflite):,} bytes of .tflite")
+    return tflite
+
+
+def convert_calibrated(
+    model: keras.Model, calibration: npt.NDArray[np.float32], scaling: InputScaling
+) -> bytes:
+    """The converter's own float form of a model, each tensor's range recorded in it.
+
+    Batch normalization is folded and activations are fused there, as in the quantized model: it
+    has the same operators and tensors.
+
+    Args:
+        model, calibration, scaling: see `quantize_model`.
+    Returns:
+        A float .tflite, whose ranges `quantize_calibrated` takes.
+    Raises:
+        ConfigError: the calibration samples do not fit the model.
+        UnsupportedModelError: the model cannot be converted; names the layers.
+    """
     import_tensorflow()
     _check_single(model)
     samples = pinned_calibration(calibration, tuple(model.input_shape[1:]), scaling)
-    log(f"quantize: calibrating int8 with {len(calibration)} samples")
+    return _natively(lambda: _convert(model, samples), f"model {model.name!r}")
+
+
+def quantize_calibrated(calibrated: bytes, edges: EdgeTypes = _INT8_EDGES) -> bytes:
+    """The int8 form of what `convert_calibrated` made, by the ranges recorded in it.
+
+    Raises:
+        UnsupportedModelError: an operator cannot be int8, or a range is empty; names the layers.
+    """
+    tflite = _natively(lambda: _quantize(calibrated, edges), "the model")
+    check_full_int8(tflite)
+    check_ranges(tflite)
+    return tflite
+
+
+def _natively(work: Callable[[], bytes], what: str) -> bytes:
+    """Result of the converter's native code, without its chatter; its failures as ours."""
     failure: Exception | None = None
     with captured_native_output() as output:
         try:
-            tflite = _convert(model, samples, edges)
+            return work()
         except Exception as error:
             # The converter raises its own ConverterError, ValueError, RuntimeError and
             # others; each means that this model is beyond it.
             failure = error
-    if failure is not None:
-        raise UnsupportedModelError(
-            f"model {model.name!r} cannot be converted to int8. Received from TensorFlow Lite: "
-            f"{_reason(failure, output.text)}. Replace the layers named there, or leave them "
-            "out of the model and run them on the host."
-        ) from failure
-    check_full_int8(tflite)
-    check_ranges(tflite)
-    log(f"quantize: {len(tflite):,} bytes of .tflite")
-    return tflite
+    raise UnsupportedModelError(
+        f"{what} cannot be converted to int8. Received from TensorFlow Lite: "
+        f"{_reason(failure, output.text)}. Replace the layers named there, or leave them "
+        "out of the model and run them on the host."
+    ) from failure
 
 
 def pinned_calibration(
@@ -124,7 +157,7 @@ def _check_single(model: keras.Model) -> None:
         )
 
 
-def _convert(model: keras.Model, samples: npt.NDArray[np.float32], edges: EdgeTypes) -> bytes:
+def _convert(model: keras.Model, samples: npt.NDArray[np.float32]) -> bytes:
     import keras
     import tensorflow as tf
 
@@ -140,9 +173,30 @@ def _convert(model: keras.Model, samples: npt.NDArray[np.float32], edges: EdgeTy
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = getattr(tf, edges.input)
-    converter.inference_output_type = getattr(tf, edges.output)
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    converter._experimental_calibrate_only = True
     return bytes(converter.convert())
+
+
+def _quantize(calibrated: bytes, edges: EdgeTypes) -> bytes:
+    """What the converter itself does after calibration."""
+    import tensorflow as tf
+    from tensorflow.lite.python import convert, lite, util
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    quantized = convert.mlir_quantize(
+        calibrated,
+        input_data_type=getattr(tf, edges.input),
+        output_data_type=getattr(tf, edges.output),
+    )
+    merged = flatbuffer_utils.convert_bytearray_to_object(
+        bytearray(lite._deduplicate_readonly_buffers(quantized))
+    )
+    metadata = util.get_conversion_metadata(bytearray(calibrated))
+    if metadata is not None:
+        merged = util.populate_conversion_metadata(merged, metadata)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(merged))
 
 
 def _reason(error: Exception, native_output: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -61,6 +62,7 @@ class Comparison:
         float_accuracy, int8_accuracy: of each.
         flipped: samples that the two put into different classes.
         mean_moved: mean over samples of the largest change of one class's score.
+        sqnr_db: power of the float outputs over that of their change.
         worst: the samples that moved most, flipped ones first.
     """
 
@@ -68,6 +70,7 @@ class Comparison:
     int8_accuracy: Accuracy
     flipped: int
     mean_moved: float
+    sqnr_db: float
     worst: tuple[Disagreement, ...]
 
     @property
@@ -119,6 +122,42 @@ def predict_float(
     return np.concatenate(outputs)
 
 
+def predict_quantized(
+    tflite: bytes,
+    x: Array,
+    *,
+    scaling: InputScaling = DEFAULT_SCALING,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> npt.NDArray[np.float32]:
+    """Real values of a quantized model's outputs by TFLite's reference kernels.
+
+    Args:
+        tflite: the model.
+        x: samples as a dataset holds them.
+        scaling: what the model sees of a pixel.
+        on_progress: called with (samples done, samples in all).
+    """
+    reference = ReferenceModel(tflite)
+    raw = reference.run((quantize_samples(tflite, x, scaling),), on_progress)[0]
+    scale, zero_point = reference.output_quantization
+    real: npt.NDArray[np.float32] = (raw.astype(np.float32) - zero_point) * np.float32(scale)
+    return real
+
+
+def predicted_classes(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """Class indices of scores [samples, classes]; a single score above a half is class 1."""
+    if scores.shape[1] == 1:
+        return np.asarray(scores[:, 0] > 0.5, dtype=np.int64)
+    return np.asarray(scores.argmax(axis=1), dtype=np.int64)
+
+
+def sqnr_db(expected: npt.NDArray[np.float32], received: npt.NDArray[np.float32]) -> float:
+    """Signal to quantization noise; 120 dB where there is no noise to speak of."""
+    signal = float((expected.astype(np.float64) ** 2).sum())
+    noise = float(((expected.astype(np.float64) - received) ** 2).sum())
+    return min(120.0, 10 * math.log10(signal / noise)) if noise and signal else 120.0
+
+
 def quantize_samples(tflite: bytes, x: Array, scaling: InputScaling = DEFAULT_SCALING) -> Array:
     """Samples as the quantized model takes them.
 
@@ -145,6 +184,7 @@ def compare(
     class_names: Sequence[str],
     scaling: InputScaling = DEFAULT_SCALING,
     num_worst: int = 10,
+    float_scores: npt.NDArray[np.float32] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
     """Compare the float model with its quantized form, run by TFLite's reference kernels.
@@ -156,29 +196,31 @@ def compare(
         ids, class_names: names for the report.
         scaling: what the model sees of a pixel.
         num_worst: disagreements to list.
+        float_scores: what `predict_float` gave for these samples, where that is known.
         on_progress: called with (samples done, samples in all).
     """
-    float_scores = predict_float(model, x, scaling=scaling)
-    reference = ReferenceModel(tflite)
-    raw = reference.run((quantize_samples(tflite, x, scaling),), on_progress)[0]
-    scale, zero_point = reference.output_quantization
-    int8_scores = (raw.astype(np.float32) - zero_point) * scale
-    float_classes, int8_classes = float_scores.argmax(axis=1), int8_scores.argmax(axis=1)
+    if float_scores is None:
+        float_scores = predict_float(model, x, scaling=scaling)
+    int8_scores = predict_quantized(tflite, x, scaling=scaling, on_progress=on_progress)
+    float_classes, int8_classes = predicted_classes(float_scores), predicted_classes(int8_scores)
     moved = np.abs(float_scores - int8_scores).max(axis=1)
     flipped = float_classes != int8_classes
     order = np.lexsort((-moved, ~flipped))[:num_worst]
-    num_classes = len(class_names)
+    # A model may have outputs for classes that the data lacks.
+    unnamed = range(len(class_names), max(2, float_scores.shape[1]))
+    names = (*class_names, *(f"class {index}" for index in unnamed))
     return Comparison(
-        float_accuracy=measure_accuracy(float_classes, y, num_classes),
-        int8_accuracy=measure_accuracy(int8_classes, y, num_classes),
+        float_accuracy=measure_accuracy(float_classes, y, len(names)),
+        int8_accuracy=measure_accuracy(int8_classes, y, len(names)),
         flipped=int(flipped.sum()),
         mean_moved=float(moved.mean()),
+        sqnr_db=sqnr_db(float_scores, int8_scores),
         worst=tuple(
             Disagreement(
                 sample=ids[index],
-                true=class_names[y[index]],
-                float_class=class_names[float_classes[index]],
-                int8_class=class_names[int8_classes[index]],
+                true=names[y[index]],
+                float_class=names[float_classes[index]],
+                int8_class=names[int8_classes[index]],
                 moved=float(moved[index]),
             )
             for index in order.tolist()

@@ -53,8 +53,8 @@ def deployment_tables(report: Mapping[str, Any], *, with_layers: bool = True) ->
     facts.add_row("mismatches", _mismatches(report))
     if report["accuracy"] is not None:
         right = f"{report['right']:,} of {report['inputs']:,} right"
-        facts.add_row("accuracy", f"{_percent(report['accuracy'])}, {right}")
-        facts.add_row("balanced accuracy", _percent(report["balanced_accuracy"]))
+        facts.add_row("accuracy", f"{percent_text(report['accuracy'])}, {right}")
+        facts.add_row("balanced accuracy", percent_text(report["balanced_accuracy"]))
     ticks = ticks_name(report)
     facts.add_row(f"{_words(ticks)} per inference", _spread(report[f"{ticks}_per_inference"]))
     if report["estimated_cycles"] is not None:
@@ -99,7 +99,10 @@ def run_tables(report: Mapping[str, Any]) -> Group:
         row = report["accuracy"].get(key)
         if row is not None:
             accuracy.add_row(
-                label, f"{row['samples']:,}", _percent(row["plain"]), _percent(row["balanced"])
+                label,
+                f"{row['samples']:,}",
+                percent_text(row["plain"]),
+                percent_text(row["balanced"]),
             )
     parts: list[RenderableType] = [accuracy]
     if pruned:
@@ -160,21 +163,6 @@ def plan_tables(report: Mapping[str, Any]) -> Group:
     return Group(facts, *removed, layers, places)
 
 
-def quantize_tables(report: Mapping[str, Any]) -> Group:
-    """A quantized model: float against int8 on the test samples."""
-    facts = facts_table(report["model"])
-    facts.add_row("size of the .tflite", bytes_text(report["tflite_bytes"]))
-    facts.add_row("calibration", f"{report['calibration_samples']:,} training samples")
-    for name, accuracy in report["accuracy"].items():
-        facts.add_row(
-            f"accuracy, {name}",
-            f"{_percent(accuracy['plain'])}, balanced {_percent(accuracy['balanced'])}",
-        )
-    samples = report["accuracy"]["int8"]["samples"]
-    facts.add_row("change their class", f"{report['flipped']:,} of {samples:,} test samples")
-    return Group(facts)
-
-
 def channels_table(channels: Mapping[str, Any]) -> Table:
     """The layers that channels went from."""
     table = make_table(
@@ -223,7 +211,7 @@ def prune_tables(report: Mapping[str, Any]) -> Group:
         ("average precision", "average_precision"),
     ):
         if before[key] is not None and after[key] is not None:
-            facts.add_row(label, _percent(before[key]), _percent(after[key]), "")
+            facts.add_row(label, percent_text(before[key]), percent_text(after[key]), "")
     parts: list[RenderableType] = [facts]
     if report["deployed"]:
         parts.append(deployed_table(report["deployed"]))
@@ -379,7 +367,8 @@ def number_text(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
 
-def _percent(share: float) -> str:
+def percent_text(share: float) -> str:
+    """A share in percent."""
     return f"{share:.2%}"
 
 

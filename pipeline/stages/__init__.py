@@ -18,6 +18,7 @@ from pipeline.stages.fitting import check_fits
 from pipeline.stages.flashing import FlashRequest, flash
 from pipeline.stages.measuring import BoardRequest, measure_on_board
 from pipeline.stages.offline_planning import plan_tflm_offline
+from pipeline.stages.parity import Parity, ParityRequest, check_parity
 from pipeline.stages.planning import export_sources, layer_macs, plan_model, plan_tflm
 from pipeline.stages.prune_methods import Limits, PruneSettings
 from pipeline.stages.pruning import Pruned, prune_file
@@ -29,6 +30,7 @@ from pipeline.stages.quantizing import (
 )
 from pipeline.stages.running import run
 from pipeline.stages.slimming import slim_file
+from pipeline.stages.variants import Variants, compare_file
 
 __all__ = [
     "BoardRequest",
@@ -36,6 +38,8 @@ __all__ = [
     "ExportRequest",
     "FlashRequest",
     "Limits",
+    "Parity",
+    "ParityRequest",
     "PruneSettings",
     "Pruned",
     "QuantizeSettings",
@@ -43,8 +47,11 @@ __all__ = [
     "Request",
     "SlimOptions",
     "Target",
+    "Variants",
     "build_model",
     "check_fits",
+    "check_parity",
+    "compare_file",
     "deploy",
     "export_library",
     "export_sources",

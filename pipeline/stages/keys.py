@@ -24,7 +24,10 @@ _CODE = {
         *("model", "ops", "plan", "quantize", "reference.py", "samples.py"),
         *("codegen", "fixed_point.py", "stages/costs.py", "study/trial.py"),
     ),
-    "quantize": ("data", "model", "quantize", "reference.py", "samples.py"),
+    "quantize": (
+        *("data", "model", "quantize", "reference.py", "samples.py"),
+        *("stages/quantizing.py", "stages/subjects.py"),
+    ),
     "plan": ("ops", "plan", "report", "fixed_point.py"),
     "generate": ("ops", "plan", "codegen", "fixed_point.py"),
     "build": ("build",),

@@ -18,15 +18,19 @@ from pipeline.quantize.settings import EdgeTypes, PtqSettings
 from pipeline.records import Array
 from pipeline.report.progress import Reporter
 from pipeline.stages.keys import stage_key
+from pipeline.stages.subjects import calibration_samples, load_subject
 
 if TYPE_CHECKING:
     from pipeline.data import Dataset, Split
     from pipeline.model.load import LoadedModel
     from pipeline.model.train import EpochReport
     from pipeline.quantize.evaluate import Comparison
+    from pipeline.quantize.ptq import PostTraining
 
 # Interrupted trainings whose states are kept to go on from.
 _KEPT_TRAININGS = 4
+# Validation samples that layers are compared on.
+_LAYER_SAMPLES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,7 @@ class QuantizeSettings:
         epochs, learning_rate: of "qat"; 0 for its own.
         flash_bytes: filters of some layers become int4 until the model is this small; None for
             int8 throughout.
+        layers: also report on every layer, of "ptq".
         seed: of everything random.
     """
 
@@ -51,6 +56,7 @@ class QuantizeSettings:
     epochs: int = 0
     learning_rate: float = 0.0
     flash_bytes: int | None = None
+    layers: bool = True
     seed: int = 1
 
 
@@ -98,20 +104,12 @@ def quantize_file(
     Raises:
         PipelineError: any; see `quantize_loaded`.
     """
-    from pipeline.data import SplitOptions, split_dataset
-    from pipeline.model.load import load_model
-    from pipeline.stages.deployment import data_section
-    from pipeline.stages.learning import data_identity, load_samples
-
     reporter.headline("quantize")
-    loaded = load_model(path)
-    for note in loaded.notes:
-        reporter.log(note)
-    section = data_section(data, tuple(loaded.model.input_shape[1:]), path)
-    dataset = load_samples(section, settings.seed, reporter)
-    samples = dataset, split_dataset(dataset, SplitOptions(seed=settings.seed))
+    loaded, samples = load_subject(path, data, settings.seed, reporter)
     if settings.method != "qat":
         return quantize_loaded(loaded, samples, settings, reporter)
+    from pipeline.stages.learning import data_identity
+
     key = stage_key(
         "quantize",
         inputs={"model": hash_file(path), "data": data_identity(data)},
@@ -148,18 +146,20 @@ def quantize_loaded(
     """
     from pipeline.quantize.convert import representative_indices
     from pipeline.quantize.evaluate import quantize_samples
-    from pipeline.samples import to_model_input
 
     dataset, split = samples
-    chosen = split.train[
-        representative_indices(dataset.y[split.train], settings.samples, settings.seed)
-    ]
-    how: dict[str, Any] = {}
+    chosen = calibration_samples(samples, settings.samples, settings.seed, reporter)
+    how: dict[str, Any] | None = None
+    layers: dict[str, Any] = {"layers": None, "advice": None}
     if settings.method == "qat":
         tflite, how = _train_quantized(loaded, samples, settings, reporter, states)
     else:
-        calibration = to_model_input(dataset.x[chosen], loaded.scaling)
-        tflite = _calibrate(loaded, calibration, settings, reporter)
+        post = post_training(loaded, dataset.x[chosen], settings, reporter)
+        tflite = post.quantize(settings.ptq)
+        reporter.log(f"quantize: {len(tflite):,} bytes of .tflite")
+        if settings.layers:
+            shown = split.val[representative_indices(dataset.y[split.val], _LAYER_SAMPLES)]
+            layers = _layers(post, tflite, settings, (loaded, dataset.x[shown]), reporter)
     low_bit: list[dict[str, Any]] | None = None
     if settings.flash_bytes is not None:
         inputs = quantize_samples(tflite, dataset.x[chosen], loaded.scaling)
@@ -172,8 +172,9 @@ def quantize_loaded(
             **_facts(tflite, dataset, len(chosen), comparison),
             "method": settings.method,
             "settings": dataclasses.asdict(settings),
-            "qat": how or None,
+            "qat": how,
             "low_bit": low_bit,
+            **layers,
         },
         golden={
             "x": quantize_samples(tflite, dataset.x[split.test], loaded.scaling),
@@ -220,20 +221,53 @@ def tell_quantized(facts: dict[str, Any], log: Callable[[str], None]) -> None:
             f"most moved: {row['sample']} ({row['true']}): {row['float_class']} -> "
             f"{row['int8_class']}, by {row['moved']:.2f}"
         )
+    if facts["advice"]:
+        log(facts["advice"])
 
 
-def _calibrate(
-    loaded: LoadedModel, calibration: Array, settings: QuantizeSettings, reporter: Reporter
-) -> bytes:
-    from pipeline.quantize.convert import quantize_model
+def post_training(
+    loaded: LoadedModel, x: Array, settings: QuantizeSettings, reporter: Reporter
+) -> PostTraining:
+    """A model with its calibration samples, as a dataset holds them."""
+    from pipeline.quantize.ptq import PostTraining
+    from pipeline.samples import to_model_input
 
-    return quantize_model(
+    return PostTraining(
         loaded.model,
-        calibration.astype(np.float32),
-        reporter.log,
+        to_model_input(x, loaded.scaling),
         scaling=loaded.scaling,
         edges=settings.edges,
+        log=reporter.log,
+        steps=reporter.steps,
     )
+
+
+def _layers(
+    post: PostTraining,
+    tflite: bytes,
+    settings: QuantizeSettings,
+    subject: tuple[LoadedModel, Array],
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Every layer, float against int8, and which one hurts."""
+    from pipeline.quantize.advice import advise
+    from pipeline.quantize.evaluate import quantize_samples
+    from pipeline.quantize.layers import measure_layers
+    from pipeline.samples import to_model_input
+
+    loaded, x = subject
+    with reporter.steps("layer by layer") as step:
+        layers = measure_layers(
+            post.calibrated(settings.ptq),
+            tflite,
+            to_model_input(x, loaded.scaling),
+            quantize_samples(tflite, x, loaded.scaling),
+            step,
+        )
+    return {
+        "layers": [dataclasses.asdict(layer) for layer in layers],
+        "advice": advise(layers, settings.ptq),
+    }
 
 
 def _train_quantized(
@@ -299,5 +333,6 @@ def _facts(
         "balanced_drop": comparison.balanced_drop,
         "flipped": comparison.flipped,
         "mean_moved": comparison.mean_moved,
+        "sqnr_db": comparison.sqnr_db,
         "worst": [dataclasses.asdict(row) for row in comparison.worst],
     }

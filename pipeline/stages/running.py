@@ -94,7 +94,8 @@ def _check_drop(config: RunConfig, quantized: Path) -> None:
         raise MismatchError(
             f"quantize: int8 may lose at most {config.quantize.max_drop:g} points of balanced "
             f"accuracy (quantize.max_drop). Received: {drop:.2f}. Calibrate with more samples "
-            "(quantize.samples), or train longer."
+            "(quantize.samples), see which layer hurts (docs/quantization.md), or train it "
+            'quantized (quantize.method = "qat").'
         )
 
 

@@ -1,0 +1,188 @@
+"""`espalier quantize MODEL` on a tiny model: files, reports and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import cli
+from pipeline.data import Dataset, Split
+from pipeline.errors import ConfigError
+from pipeline.quantize import quantize_model
+from pipeline.quantize.evaluate import predicted_classes
+from pipeline.reference import ReferenceModel
+from pipeline.report.progress import Reporter
+from pipeline.stages.subjects import calibration_samples
+from pipeline.stages.variants import choose
+from tests.quantize.networks import pictures, separable_model
+
+QUIET = Reporter(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def subject(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with model.keras, data.npz, other.npz (of another shape) and model.tflite."""
+    folder = tmp_path_factory.mktemp("subject")
+    model = separable_model()
+    model.save(folder / "model.keras")
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (120, 8, 8, 3)).astype(np.uint8)
+    np.savez(folder / "data.npz", x=x, y=np.arange(120) % 3)
+    np.savez(
+        folder / "other.npz", x=rng.normal(size=(120, 7)).astype(np.float32), y=np.arange(120) % 3
+    )
+    (folder / "model.tflite").write_bytes(quantize_model(model, pictures()))
+    return folder
+
+
+def quantize(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["quantize", *map(str, arguments)])
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+def test_a_model_becomes_a_tflite_with_uint8_edges_and_a_report(
+    subject: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, report = tmp_path / "q.tflite", tmp_path / "q.json"
+    status = quantize(
+        *(subject / "model.keras", "--data", subject / "data.npz", "--out", out),
+        *("--json", report, "--layers", "--calibration", "mse", "--equalize", "--correct-bias"),
+        *("--input-type", "uint8", "--output-type", "uint8", "--samples", "40"),
+    )
+    assert status == 0
+    assert ReferenceModel(out.read_bytes()).input_dtype == np.uint8
+    facts = json.loads(report.read_text())
+    assert facts["calibration_samples"] == 40
+    assert facts["tflite_bytes"] == out.stat().st_size
+    assert facts["settings"]["ptq"] == {
+        "calibration": "mse",
+        "equalize": True,
+        "correct_bias": True,
+    }
+    assert {layer["kind"] for layer in facts["layers"]} >= {"CONV_2D", "DEPTHWISE_CONV_2D"}
+    assert facts["advice"]
+    captured = capsys.readouterr()
+    assert facts["advice"][:20] in captured.out
+    assert "only 40 samples calibrate" in captured.err
+
+
+def test_every_way_in_one_table(
+    subject: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, report = tmp_path / "q.tflite", tmp_path / "q.json"
+    model, data = subject / "model.keras", subject / "data.npz"
+    assert quantize(model, "--data", data, "--compare", "--out", out, "--json", report) == 0
+    facts = json.loads(report.read_text())
+    assert len(facts["variants"]) == 16
+    assert facts["chosen"] in {row["label"] for row in facts["variants"]}
+    for row in facts["variants"]:
+        for side in ("validation", "test"):
+            assert set(row[side]) == {"samples", "plain", "balanced", "flipped", "sqnr_db"}
+    assert out.is_file()
+    assert "equalized, bias corrected" in capsys.readouterr().out
+
+
+REFUSED = {
+    "no data": (["model.keras", "--out", "q.tflite"], 2, "no --data"),
+    "nothing to write": (["model.keras", "--data", "data.npz"], 2, "--layers or --compare"),
+    "no .tflite": (["model.keras", "--data", "data.npz", "--out", "q.keras"], 2, ".tflite file"),
+    "another shape": (
+        ["model.keras", "--data", "other.npz", "--out", "q.tflite"],
+        2,
+        "input shape [8, 8, 3]. Received: [7]",
+    ),
+    "quantized already": (
+        ["model.tflite", "--data", "data.npz", "--out", "q.tflite"],
+        6,
+        "quantized already. It can be deployed as it is",
+    ),
+    "too few samples": (
+        ["model.keras", "--data", "data.npz", "--out", "q.tflite", "--samples", "4"],
+        2,
+        "at least 10 training samples. Received: 4 of 120",
+    ),
+    "a choice besides all": (
+        ["model.keras", "--data", "data.npz", "--compare", "--calibration", "mse"],
+        2,
+        "--compare tries every way itself",
+    ),
+    "a key of runs": (
+        ["model.keras", "--data", "data.npz", "--out", "q.tflite", "--set", "quantize.samples=3"],
+        2,
+        "--set goes only with a CONFIG",
+    ),
+    "an option of models": (["run.toml", "--method", "ptq"], 2, "--set quantize.KEY=VALUE"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "status", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_makes_no_sense_is_refused_in_words(
+    arguments: list[str],
+    status: int,
+    words: str,
+    subject: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(subject)
+    assert quantize(*arguments) == status
+    assert words in capsys.readouterr().err
+
+
+def labelled(x: np.ndarray, y: np.ndarray) -> tuple[Dataset, Split]:
+    dataset = Dataset(
+        spec="made up",
+        class_names=("a", "b"),
+        ids=tuple(map(str, range(len(x)))),
+        x=x,
+        y=y,
+        keys=np.arange(len(x), dtype=np.uint64),
+    )
+    train = np.arange(len(x))
+    return dataset, Split(
+        train=train, val=train, test=train, num_groups=1, largest_group=1, left_out=0
+    )
+
+
+def test_samples_all_alike_are_refused() -> None:
+    samples = labelled(np.full((20, 4), 7, np.uint8), np.arange(20) % 2)
+    with pytest.raises(ConfigError, match="samples that differ. Received: 20 times the same"):
+        calibration_samples(samples, 20, 0, QUIET)
+
+
+def test_a_class_without_samples_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (60, 4)).astype(np.uint8)
+    calibration_samples(labelled(x, np.zeros(60, np.int64)), 60, 0, Reporter())
+    assert "no sample of b calibrates" in capsys.readouterr().err
+
+
+def variant(label: str, balanced: float) -> dict[str, object]:
+    side = {"samples": 100, "plain": balanced, "balanced": balanced, "flipped": 1}
+    return {"label": label, "validation": side, "test": {**side, "balanced": 1 - balanced}}
+
+
+def test_the_simplest_within_noise_is_chosen_and_test_samples_do_not_count() -> None:
+    assert choose([variant("simple", 0.89), variant("better", 0.90)])["label"] == "simple"
+    assert choose([variant("simple", 0.80), variant("better", 0.90)])["label"] == "better"
+
+
+def test_outputs_that_are_no_scores_are_refused(
+    subject: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import keras
+
+    model = separable_model()
+    keras.Model(model.inputs, model.get_layer("pool").output).save(tmp_path / "map.keras")
+    data = subject / "data.npz"
+    assert quantize(tmp_path / "map.keras", "--data", data, "--out", tmp_path / "q.tflite") == 6
+    assert "outputs of shape [4, 4, 6]" in capsys.readouterr().err
+
+
+def test_a_single_score_decides_between_two_classes() -> None:
+    scores = np.array([[0.2], [0.7]], np.float32)
+    assert predicted_classes(scores).tolist() == [0, 1]
