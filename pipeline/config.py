@@ -1,36 +1,18 @@
-"""Reading TOML files into records, strictly: a run.toml into a RunConfig.
-
-Unknown sections and keys, wrong types and values out of range are ConfigErrors that name the
-file, the key, what was expected and what was received.
-"""
+"""What a run.toml may say: one record per section, whose docstring explains its keys."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError
+from pipeline.strict_toml import load_sections, read_tables, setting
 
 SYNTHETIC = "synthetic"
 TEST_SPLIT = "test"
-
-
-def setting(
-    default: Any = dataclasses.MISSING,
-    *,
-    choices: tuple[str, ...] | None = None,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    path: bool = False,
-) -> Any:
-    """A field of a section with its limits, both inclusive; paths are made absolute."""
-    limits = {"choices": choices, "minimum": minimum, "maximum": maximum, "path": path}
-    return field(default=default, metadata=limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +42,7 @@ class DataSection:
         validation, test: shares of the samples, each in (0, 0.5].
     """
 
-    source: str = setting(SYNTHETIC, path=True)
+    source: str = setting(SYNTHETIC, path=True, words=(SYNTHETIC,))
     size: tuple[int, ...] = setting((80, 80), minimum=8, maximum=512)
     fit: str = setting("crop", choices=("crop", "fit"))
     channels: int = setting(3, minimum=1, maximum=3)
@@ -230,162 +212,6 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> RunConfig:
     config = RunConfig(**load_sections(tables, SECTIONS, path, overrides))
     _check_together(config, str(path))
     return config
-
-
-def read_tables(path: Path, example: str) -> dict[str, Any]:
-    """The tables of a TOML file.
-
-    Args:
-        path: the file.
-        example: one to start from, for the message.
-    Raises:
-        ConfigError: it cannot be read, or is no TOML.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}). Start from {example}.") from error
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from error
-
-
-def load_sections(
-    tables: Mapping[str, Any], known: Mapping[str, type], path: Path, overrides: Iterable[str]
-) -> dict[str, Any]:
-    """The records of the sections that tables and overrides give.
-
-    Args:
-        tables: of a file.
-        known: the record of each section; its fields are made by `setting`.
-        path: of the file; relative paths in it are relative to its folder.
-        overrides: see `load_config`.
-    Raises:
-        ConfigError: a section, key or value is wrong.
-    """
-    sections: dict[str, dict[str, Any]] = {}
-    for name, table in tables.items():
-        check_known(name, known, f"{path}: unknown section [{name}]")
-        if not isinstance(table, dict):
-            raise ConfigError(f"{path}: [{name}] must be a section. Received: {name} = {table!r}")
-        sections[name] = checked_table(known[name], table, name, str(path), path.resolve().parent)
-    for override in overrides:
-        name, key, raw = parse_override(override, known)
-        value = _override_value(known[name], key, raw)
-        checked = checked_table(known[name], {key: value}, name, f"--set {override}", Path.cwd())
-        sections.setdefault(name, {}).update(checked)
-    return {name: known[name](**values) for name, values in sections.items()}
-
-
-def parse_override(text: str, known: Iterable[str]) -> tuple[str, str, str]:
-    """Section, key and value of "section.key=value".
-
-    Raises:
-        ConfigError: it has another form, or there is no such section.
-    """
-    dotted, equals, raw = text.partition("=")
-    section, dot, key = dotted.strip().partition(".")
-    if not (equals and dot and section and key):
-        raise ConfigError(f"--set takes section.key=value. Received: {text!r}")
-    check_known(section, known, f"--set {text}: unknown section {section!r}")
-    return section, key, raw
-
-
-def _override_value(record: type, key: str, raw: str) -> Any:
-    try:
-        value = tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = raw
-    kind = {item.name: item.type for item in dataclasses.fields(record)}.get(key)
-    # On a command line quotes are the shell's: a name like 2024 is still a string.
-    return raw if kind == "str" and not isinstance(value, str) else value
-
-
-def checked_table(
-    record: type, table: Mapping[str, Any], section: str, place: str, base: Path
-) -> dict[str, Any]:
-    """The values of one section, checked; paths made absolute against `base`.
-
-    Args:
-        record: whose fields are the section's keys.
-        table: key and value.
-        section: its name, for messages.
-        place: the file or option, for messages.
-        base: a folder.
-    Raises:
-        ConfigError: an unknown key, or a value of another type or out of range.
-    """
-    fields = {item.name: item for item in dataclasses.fields(record)}
-    result = {}
-    for key, value in table.items():
-        check_known(key, fields, f"{place}: unknown key {section}.{key}")
-        item = fields[key]
-        result[key] = _checked_value(value, item, f"{place}: {section}.{key}")
-        if item.metadata["path"]:
-            result[key] = _absolute(result[key], base)
-    return result
-
-
-def _absolute(value: Any, base: Path) -> Any:
-    if isinstance(value, tuple):
-        return tuple(_absolute(text, base) for text in value)
-    if not value or value.split(":")[0] == SYNTHETIC:
-        return value
-    return str((base / Path(value).expanduser()).resolve())
-
-
-def _checked_value(value: Any, item: dataclasses.Field[Any], place: str) -> Any:
-    value = _typed(value, str(item.type), place)
-    choices = item.metadata["choices"]
-    values = value if isinstance(value, tuple) else (value,)
-    for one in values if choices is not None else ():
-        if one not in choices:
-            close = difflib.get_close_matches(str(one), choices, n=1)
-            hint = f". Did you mean {close[0]!r}?" if close else ""
-            raise ConfigError(
-                f"{place} must be one of {', '.join(choices)}. Received: {one!r}{hint}"
-            )
-    low, high = item.metadata["minimum"], item.metadata["maximum"]
-    if low is not None and not all(low <= number <= high for number in values):
-        raise ConfigError(f"{place} must be between {low} and {high}. Received: {value!r}")
-    return value
-
-
-def _typed(value: Any, kind: str, place: str) -> Any:
-    """The value as its field's type; only whole numbers become floats."""
-    if kind.startswith("tuple["):
-        item = kind.removeprefix("tuple[").removesuffix(", ...]")
-        values = value if isinstance(value, list) else [value]
-        return tuple(_typed(one, item, place) for one in values)
-    if kind == "float" and type(value) is int:
-        return float(value)
-    types = {
-        "str": (str, "a string"),
-        "int": (int, "a whole number"),
-        "float": (float, "a number"),
-        "bool": (bool, "true or false"),
-    }
-    expected, words = types[kind]
-    if type(value) is not expected:
-        raise ConfigError(f"{place} must be {words}. Received: {value!r}")
-    return value
-
-
-def check_known(name: str, names: Iterable[str], problem: str) -> None:
-    """Raise ConfigError, with `problem` and a suggestion, where `name` is none of `names`."""
-    names = list(names)
-    if name not in names:
-        raise ConfigError(f"{problem}. {suggestion(name, names)}")
-
-
-def suggestion(name: str, names: Iterable[str]) -> str:
-    """A sentence that helps someone who wrote `name` where one of `names` is expected."""
-    names = sorted(names)
-    close = difflib.get_close_matches(name, names, n=1)
-    if close:
-        return f"Did you mean {close[0]!r}?"
-    return f"Known: {', '.join(names)}."
 
 
 def _check_together(config: RunConfig, place: str) -> None:

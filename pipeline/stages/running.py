@@ -13,6 +13,7 @@ from pipeline.config import TEST_SPLIT, RunConfig
 from pipeline.device.board import load_board
 from pipeline.device.select import resolve_emulator
 from pipeline.errors import MismatchError
+from pipeline.model.build import check_architecture
 from pipeline.paths import runs_path
 from pipeline.records import AnyPlan, Firmware, InputSet
 from pipeline.report.deployment import deployment_report
@@ -45,8 +46,9 @@ def run(config: RunConfig, last: str, runs: Path | None, reporter: Reporter) -> 
         PipelineError: any; see the stages.
     """
     deploy = config.deploy
+    # A wrong setting shows now rather than after the training.
+    check_architecture(config.model.architecture)
     if config.prune.method:
-        # A wrong setting shows now rather than after the training.
         check_settings(prune_settings(config), has_data=True)
     board = load_board(deploy.board)
     target = Target(

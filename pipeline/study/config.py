@@ -9,8 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import (
-    SYNTHETIC,
+from pipeline.config import SYNTHETIC
+from pipeline.errors import ConfigError
+from pipeline.prune.criteria.base import BATCH_NORM, NORMALIZATIONS, REDUCTIONS
+from pipeline.prune.criteria.table import CRITERIA
+from pipeline.prune.select import SCOPES
+from pipeline.stages.prune_methods import METHODS
+from pipeline.strict_toml import (
     check_known,
     checked_table,
     load_sections,
@@ -18,11 +23,6 @@ from pipeline.config import (
     read_tables,
     setting,
 )
-from pipeline.errors import ConfigError
-from pipeline.prune.criteria.base import BATCH_NORM, NORMALIZATIONS, REDUCTIONS
-from pipeline.prune.criteria.table import CRITERIA
-from pipeline.prune.select import SCOPES
-from pipeline.stages.prune_methods import METHODS
 
 EXAMPLE = "examples/studies/synthetic.toml"
 
