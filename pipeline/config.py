@@ -35,11 +35,13 @@ class DataSection:
     Attributes:
         source: "synthetic" or "synthetic:N" (drawn pictures), a folder of class folders, a
             folder of raw tensors with y_labels.csv, or an .npz.
-        size: of pictures in pixels: one side, or height and width.
+        size: of the pictures in pixels: one side, or [height, width].
         fit: "crop" keeps the centre, "fit" keeps everything on a padded ground.
-        channels: of pictures, 3 (RGB) or 1 (grey).
-        shape, dtype: of raw tensors, whose files do not say it; an empty shape is flat.
-        validation, test: shares of the samples, each in (0, 0.5].
+        channels: of the pictures: 3 is colour, 1 is grey.
+        shape: of raw tensors, whose files do not say it; [] is flat.
+        dtype: of raw tensors, whose files do not say it.
+        validation: share of the samples that picks the best epoch.
+        test: share of the samples that nothing sees before the report.
     """
 
     source: str = setting(SYNTHETIC, path=True, words=(SYNTHETIC,))
@@ -57,9 +59,9 @@ class ModelSection:
     """[model]: the architecture, and where its weights start.
 
     Attributes:
-        architecture: name of a builder in pipeline/model.
-        alpha: width multiplier of the MobileNets; 0 is the architecture's own.
-        init: a .keras file with fitting weights; "" starts from random ones.
+        architecture: mobilenet_v2, mobilenet_v1, ds_cnn or resnet8.
+        alpha: width of the MobileNets; 0 is the architecture's own.
+        init: a .keras file to start from, with weights that fit; "" starts from random ones.
     """
 
     architecture: str = setting("mobilenet_v2")
@@ -69,17 +71,18 @@ class ModelSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSection:
-    """[train]: how long and how fast; pipeline/model/train.py explains each.
+    """[train]: how long and how fast. The epoch that validates best is kept.
 
     Attributes:
-        epochs: at most this many; 0 lets the number of samples decide.
-        batch: samples a step; 0 depends on whether the weights start at random.
-        learning_rate: the highest; 0 as for batch.
-        warmup_epochs: of growth up to it.
-        weight_decay: of AdamW.
-        label_smoothing: share of each target spread over all classes.
-        patience: epochs without a better validation result before training stops.
-        augment: random changes of training pictures.
+        epochs: at most; 0 lets the number of samples decide.
+        batch: samples a step; 0 takes 16 from random weights, 32 with init.
+        learning_rate: the highest, after warmup_epochs; falls to 1 % at the end; 0 takes 0.004
+            from random weights, 0.002 with init.
+        warmup_epochs: in which the learning rate grows.
+        weight_decay: of the optimizer, AdamW.
+        label_smoothing: share of each target that is spread over all classes.
+        patience: stop after this many epochs without a better validation result.
+        augment: random flips, shifts, sizes and brightness, each epoch anew
     """
 
     epochs: int = setting(0, minimum=0, maximum=10_000)
@@ -97,21 +100,23 @@ class PruneSection:
     """[prune]: channels that go between training and quantization; docs/pruning.md.
 
     Attributes:
-        method: as of `espalier prune --method`; "" prunes nothing.
-        ratio: share of channels that goes; 0 leaves it to another key.
-        keep_params: share of parameters that stays; 0 leaves it to another key.
-        budget: "ram=48KiB,flash=96KiB,macs=3M,params=40k,accuracy>=0.85", any subset.
+        method: what says which channels go: taylor, l1, ... as of `espalier prune --method`; ""
+            prunes nothing.
+        ratio: share of each layer's channels that goes; 0 leaves it to another key.
+        keep_params: share of the parameters that stays; 0 leaves it to another key.
+        budget: what the model may cost: any subset of
+            "ram=48KiB,flash=96KiB,macs=3M,params=40k,accuracy>=0.85".
         accuracy_floor: prune until the accuracy falls below it; 0 for none.
-        criterion: of methods that use one; "" is the method's own.
+        criterion: what scores channels in methods that leave it open; "" is the method's own.
         scope: "local" per group, "global", or "isomorphic": among groups of one structure.
         ignore: layers whose channels stay.
         round_to: widths become multiples of it.
-        min_channels: that stay in every layer.
-        max_ratio: of a layer's channels that may go.
+        min_channels: at least so many stay in every layer.
+        max_ratio: at most this share of a layer's channels goes.
         epochs: of fine-tuning afterwards, or after each step of a method; 0 is half as many as
             a training takes, over all steps.
         learning_rate: of fine-tuning, the highest; 0 is half of what training starts with.
-        options: of the method's own, each "key=value".
+        options: the method's own, each "key=value".
     """
 
     method: str = setting("")
@@ -150,8 +155,8 @@ class DeploySection:
     """[deploy]: the firmware and what runs it.
 
     Attributes:
-        board: a folder of boards/.
-        engine: "aot" or "tflm".
+        board: where the firmware runs; `espalier boards` lists all.
+        engine: "aot" is generated C, "tflm" TensorFlow Lite Micro.
         emulator: "auto" takes the first of the board's emulators that is installed.
         toolchain: "auto" takes GCC where it is installed, else Zig.
         inputs: "test" is the test split; else a spec as of `espalier deploy --inputs`.
@@ -210,11 +215,11 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> RunConfig:
     """
     tables = read_tables(path, "examples/person.toml")
     config = RunConfig(**load_sections(tables, SECTIONS, path, overrides))
-    _check_together(config, str(path))
+    check_together(config, str(path))
     return config
 
 
-def _check_together(config: RunConfig, place: str) -> None:
+def check_together(config: RunConfig, place: str) -> None:
     """What no single key can tell."""
     name = config.run.name
     if not name or name.startswith(".") or "/" in name or "\\" in name:

@@ -7,6 +7,7 @@ expected and what was received.
 from __future__ import annotations
 
 import dataclasses
+import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import field
@@ -139,7 +140,7 @@ def _absolute(value: Any, words: tuple[str, ...], base: Path) -> Any:
         return tuple(_absolute(text, words, base) for text in value)
     if not value or value.split(":")[0] in words:
         return value
-    return str((base / Path(value).expanduser()).resolve())
+    return str((base / os.path.expanduser(value)).resolve())
 
 
 def _checked_value(value: Any, item: dataclasses.Field[Any], place: str) -> Any:

@@ -13,7 +13,17 @@ from typing import NoReturn
 import click
 
 from pipeline import __version__
-from pipeline.cli import building, desk, exporting, measuring, models, pruning, runs, studies
+from pipeline.cli import (
+    building,
+    desk,
+    exporting,
+    measuring,
+    models,
+    pruning,
+    runs,
+    starting,
+    studies,
+)
 from pipeline.cli.options import Session, Verbs, common
 from pipeline.errors import PipelineError
 
@@ -22,6 +32,7 @@ INTERRUPTED_STATUS = 130
 TERMINATED_STATUS = 143
 
 VERBS = (
+    starting.init,
     runs.run,
     runs.train,
     runs.quantize,

@@ -16,6 +16,15 @@ from pipeline.stages.firmware import Target
 from pipeline.stages.fitting import check_fits
 from pipeline.stages.flashing import FlashRequest, flash
 from pipeline.stages.measuring import BoardRequest, measure_on_board
+from pipeline.stages.new_run import (
+    Wishes,
+    new_config,
+    run_text,
+    suggested_budget,
+    suggested_size,
+    survey_samples,
+    write_new_run,
+)
 from pipeline.stages.planning import export_sources, layer_macs, plan_model, plan_tflm
 from pipeline.stages.prune_methods import Limits, PruneSettings
 from pipeline.stages.pruning import Pruned, prune_file
@@ -32,6 +41,7 @@ __all__ = [
     "Pruned",
     "Request",
     "Target",
+    "Wishes",
     "build_model",
     "check_fits",
     "deploy",
@@ -40,10 +50,16 @@ __all__ = [
     "flash",
     "layer_macs",
     "measure_on_board",
+    "new_config",
     "plan_model",
     "plan_tflm",
     "prune_file",
     "run",
+    "run_text",
     "slim_file",
+    "suggested_budget",
+    "suggested_size",
+    "survey_samples",
+    "write_new_run",
     "write_outputs",
 ]
