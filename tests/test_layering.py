@@ -25,6 +25,7 @@ LEVELS = {
     "samples": 1,
     "strict_toml": 1,
     "config": 1,
+    "config_text": 1,
     "artifacts": 1,
     "reference": 1,
     "ops": 1,
@@ -40,6 +41,7 @@ LEVELS = {
     "report": 2,
     "stages": 3,
     "study": 3,
+    "doctor": 3,
     "cli": 3,
 }
 

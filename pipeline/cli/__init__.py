@@ -15,7 +15,9 @@ import click
 from pipeline import __version__
 from pipeline.cli import (
     building,
+    completing,
     desk,
+    doctor,
     exporting,
     measuring,
     models,
@@ -24,49 +26,48 @@ from pipeline.cli import (
     starting,
     studies,
 )
-from pipeline.cli.options import Session, Verbs, common
-from pipeline.errors import PipelineError
+from pipeline.cli.help import Verbs
+from pipeline.cli.options import Session, common
+from pipeline.cli.words import COMPLETE_VARIABLE
+from pipeline.errors import MissingToolError, PipelineError
 
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130
 TERMINATED_STATUS = 143
 
-VERBS = (
-    starting.init,
-    runs.run,
-    runs.train,
-    runs.quantize,
-    building.build,
-    measuring.measure,
-    runs.report,
-    models.deploy,
-    models.plan,
-    models.generate,
-    exporting.export,
-    models.slim,
-    models.boards,
-    desk.ports,
-    desk.flash,
-    desk.monitor,
-    pruning.prune,
-    studies.study,
-)
+SECTIONS = {
+    "Start": (starting.init, doctor.doctor, completing.completion),
+    "Train and compress": (runs.run, runs.train, runs.quantize, pruning.prune, studies.study),
+    "Plan and generate": (
+        models.plan,
+        models.generate,
+        models.slim,
+        exporting.export,
+        building.build,
+    ),
+    "Run on boards": (
+        models.boards,
+        models.deploy,
+        measuring.measure,
+        desk.ports,
+        desk.flash,
+        desk.monitor,
+    ),
+    "Look at results": (runs.report,),
+}
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Verbs, sections=SECTIONS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="espalier")
 @common
 def cli() -> None:
     """Keras models to bit-exact int8 firmware, measured over a serial line.
 
-    Results go to standard output, progress to standard error. Exit status: 0 done, 1 a gate
-    failed (mismatch, accuracy, build), 2 usage or configuration, 3 a tool is missing, 4 no
-    device, 5 device protocol or timeout, 6 unsupported model, 7 does not fit, 130 interrupted.
+    Results go to standard output, progress to standard error. `espalier VERB --help` shows
+    examples. Exit status: 0 done, 1 a gate failed (mismatch, accuracy, build), 2 usage or
+    configuration, 3 a tool is missing, 4 no device, 5 device protocol or timeout, 6 unsupported
+    model, 7 does not fit, 130 interrupted.
     """
-
-
-for _command in VERBS:
-    cli.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -75,7 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     signal.signal(signal.SIGTERM, _terminate)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        cli.main(args=arguments, prog_name="espalier", standalone_mode=False, obj=session)
+        cli.main(
+            args=arguments,
+            prog_name="espalier",
+            complete_var=COMPLETE_VARIABLE,
+            standalone_mode=False,
+            obj=session,
+        )
         # Here, so that a closed pipe shows below and not when the interpreter ends.
         sys.stdout.flush()
         status = 0
@@ -93,6 +100,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             traceback.print_exc()
         click.echo(f"error: {error}", err=True)
         status = error.exit_status
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if session.debug or package in ("", "pipeline"):
+            raise
+        click.echo(
+            f"error: expected the Python package {package}. Received: it is not installed in "
+            f"{sys.prefix}. Run `make setup`, or: {sys.executable} -m pip install {package}",
+            err=True,
+        )
+        status = MissingToolError.exit_status
     except BrokenPipeError:
         # The reader of standard output has gone, as in `espalier boards | head -1`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

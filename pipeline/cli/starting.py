@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pipeline.cli import words
 from pipeline.cli.options import Session, verb
 from pipeline.errors import ConfigError
 
@@ -33,14 +34,23 @@ _COLOURS = {"1": 1, "grey": 1, "gray": 1, "3": 3, "rgb": 3}
 @click.option("--data", metavar="FOLDER", help="A folder of class folders, an .npz, or synthetic.")
 @click.option("--size", metavar="PIXELS", help="Of pictures: one side, or HEIGHTxWIDTH.")
 @click.option("--channels", metavar="1|3", help="Of pictures: 1 (grey) or 3 (rgb).")
-@click.option("--board", help="Where the model is to end up; `espalier boards` lists them.")
+@click.option(
+    "--board",
+    shell_complete=words.boards,
+    help="Where the model is to end up; `espalier boards` lists them.",
+)
 @click.option(
     "--budget",
     metavar="LIST",
     help="ram=48KiB,flash=96KiB,macs=3M: any subset; none prunes a share of the channels.  "
     "[default: what the board has]",
 )
-@click.option("--architecture", metavar="NAME", help="mobilenet_v2, mobilenet_v1, ds_cnn, resnet8.")
+@click.option(
+    "--architecture",
+    metavar="NAME",
+    shell_complete=words.architectures,
+    help="mobilenet_v2, mobilenet_v1, ds_cnn, resnet8.",
+)
 @click.option("--init-weights", metavar="FILE", help="A .keras file with trained weights.")
 @click.option("--name", help="Of the run, a folder below runs/.  [default: after the data]")
 @click.option(
@@ -48,6 +58,7 @@ _COLOURS = {"1": 1, "grey": 1, "gray": 1, "3": 3, "rgb": 3}
     "overrides",
     multiple=True,
     metavar="SECTION.KEY=VALUE",
+    shell_complete=words.keys,
     help="Any other key (repeatable).",
 )
 @click.option("-y", "--yes", is_flag=True, help="Ask nothing: take what fits data and board.")
