@@ -92,9 +92,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.exceptions.Exit as error:
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        again = shlex.join(["espalier", *(sys.argv[1:] if arguments is None else arguments)])
-        click.echo(f"\nInterrupted. What is finished is kept; go on with: {again}", err=True)
+        _tell_how_to_go_on(session, arguments)
         status = INTERRUPTED_STATUS
+    except _Terminated:
+        _tell_how_to_go_on(session, arguments)
+        status = TERMINATED_STATUS
     except PipelineError as error:
         if session.debug:
             traceback.print_exc()
@@ -117,6 +119,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(status)
 
 
+class _Terminated(SystemExit):
+    """SIGTERM came: the exit closes devices and removes temporary folders."""
+
+
 def _terminate(number: int, frame: object) -> NoReturn:
-    """Turn SIGTERM into an exit that closes devices and removes temporary folders."""
-    sys.exit(TERMINATED_STATUS)
+    raise _Terminated(TERMINATED_STATUS)
+
+
+def _tell_how_to_go_on(session: Session, arguments: Sequence[str] | None) -> None:
+    again = shlex.join(["espalier", *(sys.argv[1:] if arguments is None else arguments)])
+    place = session.place()
+    where = f" in {place}" if place else ""
+    click.echo(f"\nInterrupted{where}. What is finished is kept; go on with: {again}", err=True)

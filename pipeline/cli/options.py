@@ -25,12 +25,19 @@ class Session:
 
     debug: bool = False
     quiet: bool = False
+    _reporter: Reporter | None = None
 
     def reporter(self) -> Reporter:
         """Progress on standard error."""
         from pipeline.report.progress import Reporter
 
-        return Reporter(quiet=self.quiet)
+        if self._reporter is None:
+            self._reporter = Reporter(quiet=self.quiet)
+        return self._reporter
+
+    def place(self) -> str:
+        """What the verb is doing, or was doing when it broke off; "" where it did not tell."""
+        return "" if self._reporter is None else self._reporter.place
 
 
 def common(function: _Function) -> _Function:
