@@ -65,5 +65,7 @@ def export(
         keep_constant_channels=keep_constant_channels,
         command=shlex.join(words),
     )
-    for file in stages.export_library(request):
+    with click.get_current_context().obj.reporter().steps("exporting"):
+        files = stages.export_library(request)
+    for file in files:
         click.echo(f"{out}/{file}" if out.suffix != ".zip" else file)

@@ -133,7 +133,8 @@ def plan(
     if engine == "tflm":
         _plan_tflm(model, facts, svg_path, json_path)
         return
-    made = stages.plan_model(model, facts, keep_constant_channels=keep_constant_channels)
+    with click.get_current_context().obj.reporter().steps("planning"):
+        made = stages.plan_model(model, facts, keep_constant_channels=keep_constant_channels)
     if svg_path is not None:
         write_text("--svg", svg_path, memory_picture(made))
     show(plan_report(made, stages.layer_macs(made), facts), json_path, plan_tables)
@@ -190,15 +191,17 @@ def generate(
     command += f" --camera {camera}" if camera else ""
     command += " --engine tflm" if engine == "tflm" else ""
     command += " --keep-constant-channels" if keep_constant_channels else ""
-    for name in stages.export_sources(
-        model,
-        out,
-        command=command,
-        board=None if board is None else load_board(board),
-        engine=engine,
-        keep_constant_channels=keep_constant_channels,
-        camera=None if camera is None else parse_camera(camera),
-    ):
+    with click.get_current_context().obj.reporter().steps("generating"):
+        names = stages.export_sources(
+            model,
+            out,
+            command=command,
+            board=None if board is None else load_board(board),
+            engine=engine,
+            keep_constant_channels=keep_constant_channels,
+            camera=None if camera is None else parse_camera(camera),
+        )
+    for name in names:
         click.echo(out / name)
 
 

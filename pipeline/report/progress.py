@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from pipeline.quiet import own_stderr
 from pipeline.report.activity import Activity, recall, remember
 
 # Without a terminal: the first line of what takes longer than this, and then a line at most so
@@ -29,7 +29,7 @@ class Reporter:
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._console = Console(file=own_stderr(), quiet=quiet, highlight=False)
         self._stage = self._reached = self._broken_off = ""
         # From the outermost to the innermost, which is the one that is shown.
         self._shown: list[_Shown] = []
@@ -175,7 +175,11 @@ class _Lines(_Shown):
 
     def __init__(self, activity: Activity, reporter: Reporter) -> None:
         super().__init__(activity, reporter)
-        self._due = activity.start + _FIRST_LINE_S
+        self._due = activity.start
+
+    def show(self) -> None:
+        # What went on inside has told of itself.
+        self._due = max(self._due, time.monotonic() + _FIRST_LINE_S)
 
     def refresh(self) -> None:
         now = time.monotonic()
@@ -183,7 +187,6 @@ class _Lines(_Shown):
             return
         self._due = now + _LINE_INTERVAL_S
         self._reporter.log(f"{self.activity.label}: {self.activity.text(now)}")
-        sys.stderr.flush()
 
 
 @contextmanager

@@ -82,9 +82,11 @@ def prune_file(
         model = read_model(path)
     if data is None:
         return prune_model(model, settings, None, board, reporter)
+    with reporter.steps("looking for changes of the data"):
+        identity = data_identity(data)
     key = stage_key(
         "prune",
-        inputs={"model": hash_file(path), "data": data_identity(data)},
+        inputs={"model": hash_file(path), "data": identity},
         config={"settings": dataclasses.asdict(settings), "board": board and board.name},
         seed=settings.seed,
     )

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from rich.console import Console
 
+from pipeline.quiet import captured_native_output
 from pipeline.report import activity, progress
 from pipeline.report.progress import Reporter
 
@@ -20,12 +23,19 @@ def durations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+def break_off(reporter: Reporter, label: str, before: Callable[[], None]) -> NoReturn:
+    """An activity that Ctrl-C ends."""
+    with reporter.steps(label):
+        before()
+        raise KeyboardInterrupt
+
+
 @pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that stands still unless a test moves it."""
     clock = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
-    yield clock
+    return clock
 
 
 def test_without_a_terminal_there_are_plain_lines(
@@ -100,9 +110,8 @@ def test_the_next_time_it_is_known_how_long_it_takes(
 
 
 def test_what_breaks_off_is_not_remembered(now: list[float], durations: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), Reporter().steps("compiling"):
-        now[0] = 8.0
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        break_off(Reporter(), "compiling", lambda: now.__setitem__(0, 8.0))
     assert not durations.exists()
 
 
@@ -124,9 +133,11 @@ def test_only_the_innermost_is_told(now: list[float], capsys: pytest.CaptureFixt
             inner(1, 2)
         now[0] = 4.0
         outer(1, 2)
+        now[0] = 6.0
+        outer(1, 2)
     assert capsys.readouterr().err.splitlines() == [
         "  fine-tuning: 1 of 2, about 3 s left",
-        "  pruning: 1 of 2, about 4 s left",
+        "  pruning: 1 of 2, about 6 s left",
     ]
 
 
@@ -134,11 +145,14 @@ def test_a_terminal_has_a_bar_that_vanishes(
     now: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reporter, screen = Reporter(), io.StringIO()
-    console = Console(file=screen, force_terminal=True, width=80, _environ={"TERM": "xterm"})
+    console = Console(
+        file=screen, force_terminal=True, width=80, highlight=False, _environ={"TERM": "xterm"}
+    )
     monkeypatch.setattr(reporter, "_console", console)
     with reporter.steps("pruning"), reporter.steps("inferences") as step:
-        now[0] = 10.0
-        step(10, 30)
+        for done in range(1, 11):
+            now[0] = float(done)
+            step(done, 30)
         reporter.log("a line above [the bar]")
     shown = screen.getvalue()
     for words in ("pruning", "inferences", "10 of 30, about 20 s left", "a line above [the bar]"):
@@ -152,20 +166,29 @@ def test_the_place_is_the_innermost_that_broke_off() -> None:
     assert reporter.place == ""
     reporter.headline("train")
     assert reporter.place == "train"
-    with pytest.raises(KeyboardInterrupt), reporter.steps("train"), reporter.steps("training"):
-        reporter.reached("epoch 7 of 30")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt), reporter.steps("train"):
+        break_off(reporter, "training", lambda: reporter.reached("epoch 7 of 30"))
     assert reporter.place == "train: training, epoch 7 of 30"
     reporter.headline("prune")
     assert reporter.place == "prune"
+
+
+def test_progress_is_seen_while_native_output_is_captured(
+    now: list[float], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Reporter().steps("converting") as step, captured_native_output() as output:
+        now[0] = 3.0
+        step(1, 2)
+        os.write(2, b"native")
+    assert output.text == "native"
+    assert capfd.readouterr().err == "  converting: 1 of 2, about 3 s left\n"
 
 
 def test_quiet_is_quiet_but_knows_its_place(capsys: pytest.CaptureFixture[str]) -> None:
     reporter = Reporter(quiet=True)
     reporter.headline("build")
     reporter.log("line")
-    with pytest.raises(KeyboardInterrupt), reporter.steps("inferences") as step:
-        step(1, 1)
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        break_off(reporter, "inferences", lambda: None)
     assert capsys.readouterr().err == ""
     assert reporter.place == "build: inferences"
