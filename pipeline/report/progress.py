@@ -30,7 +30,9 @@ class Reporter:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(file=own_stderr(), quiet=quiet, highlight=False)
-        self._stage = self._reached = self._broken_off = ""
+        self._stage = self._reached = ""
+        # Labels of what broke off, from the outermost to the innermost.
+        self._broken_off: list[str] = []
         # From the outermost to the innermost, which is the one that is shown.
         self._shown: list[_Shown] = []
         self._lock = threading.RLock()
@@ -38,13 +40,15 @@ class Reporter:
     @property
     def place(self) -> str:
         """Where things are, or were when they broke off: "train: training, epoch 7 of 30"."""
-        where = self._broken_off or (self._shown[-1].activity.label if self._shown else "")
-        inside = ", ".join(part for part in (where, self._reached) if part)
-        return ": ".join(part for part in (self._stage, inside) if part)
+        labels = self._broken_off or [shown.activity.label for shown in self._shown]
+        # Inside of an activity, other headlines may have come and gone.
+        stage = labels[0] if len(labels) > 1 else self._stage
+        inside = ", ".join(part for part in (*labels[-1:], self._reached) if part)
+        return ": ".join(part for part in (stage, inside) if part and inside != stage) or stage
 
     def headline(self, text: str) -> None:
         """A stage begins, or is skipped."""
-        self._stage, self._reached, self._broken_off = text, "", ""
+        self._stage, self._reached, self._broken_off = text, "", []
         self._console.print(text, style="bold", markup=False, soft_wrap=True)
 
     def log(self, text: str) -> None:
@@ -63,7 +67,7 @@ class Reporter:
         known. Then the time that it took is remembered under its label, for the next time.
         """
         activity = Activity(label, time.monotonic(), recall(label))
-        self._broken_off = ""
+        self._broken_off = []
         if self._console.quiet:
             with self._noting(activity):
                 yield activity.advance
@@ -81,11 +85,11 @@ class Reporter:
 
     @contextmanager
     def _noting(self, activity: Activity) -> Iterator[None]:
-        """Keep the innermost label of what was broken off."""
+        """Keep the labels of what is broken off, which ends from the innermost outwards."""
         try:
             yield
         except BaseException:
-            self._broken_off = self._broken_off or activity.label
+            self._broken_off.insert(0, activity.label)
             raise
 
     @contextmanager

@@ -171,6 +171,18 @@ def test_the_place_is_the_innermost_that_broke_off() -> None:
     assert reporter.place == "train: training, epoch 7 of 30"
     reporter.headline("prune")
     assert reporter.place == "prune"
+    with pytest.raises(KeyboardInterrupt):
+        break_off(reporter, "prune", lambda: None)
+    assert reporter.place == "prune"
+
+
+def test_a_headline_inside_does_not_hide_the_place() -> None:
+    reporter = Reporter()
+    with pytest.raises(KeyboardInterrupt), reporter.steps("pruning by taylor"):
+        with reporter.steps("build"):
+            reporter.headline("measure")
+        break_off(reporter, "fine-tuning", lambda: None)
+    assert reporter.place == "pruning by taylor: fine-tuning"
 
 
 def test_progress_is_seen_while_native_output_is_captured(
