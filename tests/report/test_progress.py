@@ -178,10 +178,13 @@ def test_the_place_is_the_innermost_that_broke_off() -> None:
 
 def test_a_headline_inside_does_not_hide_the_place() -> None:
     reporter = Reporter()
-    with pytest.raises(KeyboardInterrupt), reporter.steps("pruning by taylor"):
+
+    def deploy() -> None:
         with reporter.steps("build"):
             reporter.headline("measure")
-        break_off(reporter, "fine-tuning", lambda: None)
+
+    with pytest.raises(KeyboardInterrupt), reporter.steps("pruning by taylor"):
+        break_off(reporter, "fine-tuning", deploy)
     assert reporter.place == "pruning by taylor: fine-tuning"
 
 
