@@ -25,7 +25,7 @@ from pipeline.config import (
     load_config,
 )
 from pipeline.config_text import config_text
-from pipeline.data.load import DEFAULT_SYNTHETIC
+from pipeline.data.load import DEFAULT_SYNTHETIC, synthetic_count
 from pipeline.data.survey import Survey, survey_data
 from pipeline.device.board import load_board
 from pipeline.errors import ConfigError
@@ -90,8 +90,8 @@ def survey_samples(spec: str | None, reporter: Reporter) -> Survey:
     spec = spec or f"{SYNTHETIC}:{DEFAULT_SYNTHETIC}"
     if spec.split(":")[0] == SYNTHETIC:
         # Drawing them only to count them would take seconds.
-        half = DEFAULT_SYNTHETIC // 2
-        classes = (("no_person", half), ("person", half))
+        count = synthetic_count(spec)
+        classes = (("no_person", count - count // 2), ("person", count // 2))
         return Survey(spec=spec, classes=classes, shape=(), channels=3)
     with reporter.steps("looking at the data") as step:
         survey = survey_data(spec, step)

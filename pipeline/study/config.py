@@ -92,7 +92,7 @@ class DataSection:
             which trained the model keeps the samples that it has seen out of the test.
     """
 
-    source: str = setting(SYNTHETIC, path=True)
+    source: str = setting(SYNTHETIC, path=True, words=(SYNTHETIC,))
     fit: str = setting("crop", choices=("crop", "fit"))
     dtype: str = setting("int8", choices=("int8", "uint8", "float32"))
     validation: float = setting(0.15, minimum=0.01, maximum=0.5)

@@ -128,6 +128,7 @@ WRONG = {
     "size": (["--size", "7"], "each 8 to 512. Received: '7'"),
     "channels": (["--channels", "2"], "expected 1 (grey) or 3 (rgb). Received: '2'"),
     "data": (["--data", "none"], "data 'none': expected synthetic"),
+    "drawn data": (["--data", "synthetic:few"], "expected synthetic:N with N"),
     "weights": (["--init-weights", "none.keras"], "--init-weights: expected a .keras file"),
     "key": (["--set", "train.epoch=3"], "unknown key train.epoch. Did you mean 'epochs'?"),
     "emulator": (["--set", "deploy.emulator=qumu"], "Did you mean 'qemu'?"),
