@@ -44,7 +44,7 @@ FUZZ_MODEL ?=
 C_SOURCES = find firmware boards -name .pio -prune -o -type f \( -name '*.c' -o -name '*.cc' -o -name '*.h' \) -print0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run flash test test-fast test-renode hil check format docs bench fuzz pin clean
+.PHONY: help setup doctor run flash test test-fast test-renode hil check format docs bench fuzz pin clean
 .NOTPARALLEL:
 
 help:  ## list the targets
@@ -63,6 +63,9 @@ run: $(STAMP)  ## train, prune, quantize, build, measure (DATA=<class folders> I
 
 flash: $(STAMP)  ## build for a board that is plugged in and write it there (BOARD=nano33 PORT= MODEL=<.tflite or run>)
 	@$(BIN)/espalier flash $(call quote,$(MODEL)) $(FLASH_OPTIONS)
+
+doctor: $(STAMP)  ## what is missing on this computer, and how to mend it
+	@$(BIN)/espalier doctor
 
 test: $(STAMP)  ## every test that needs no board, on each emulator and compiler found
 	$(BIN)/python -m pytest -m "not hardware" $(PYTEST_ARGS)

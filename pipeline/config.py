@@ -1,36 +1,18 @@
-"""Reading TOML files into records, strictly: a run.toml into a RunConfig.
-
-Unknown sections and keys, wrong types and values out of range are ConfigErrors that name the
-file, the key, what was expected and what was received.
-"""
+"""What a run.toml may say: one record per section, whose docstring explains its keys."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError
+from pipeline.strict_toml import load_sections, read_tables, setting
 
 SYNTHETIC = "synthetic"
 TEST_SPLIT = "test"
-
-
-def setting(
-    default: Any = dataclasses.MISSING,
-    *,
-    choices: tuple[str, ...] | None = None,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    path: bool = False,
-) -> Any:
-    """A field of a section with its limits, both inclusive; paths are made absolute."""
-    limits = {"choices": choices, "minimum": minimum, "maximum": maximum, "path": path}
-    return field(default=default, metadata=limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +35,16 @@ class DataSection:
     Attributes:
         source: "synthetic" or "synthetic:N" (drawn pictures), a folder of class folders, a
             folder of raw tensors with y_labels.csv, or an .npz.
-        size: of pictures in pixels: one side, or height and width.
+        size: of the pictures in pixels: one side, or [height, width].
         fit: "crop" keeps the centre, "fit" keeps everything on a padded ground.
-        channels: of pictures, 3 (RGB) or 1 (grey).
-        shape, dtype: of raw tensors, whose files do not say it; an empty shape is flat.
-        validation, test: shares of the samples, each in (0, 0.5].
+        channels: of the pictures: 3 is colour, 1 is grey.
+        shape: of raw tensors, whose files do not say it; [] is flat.
+        dtype: of raw tensors, whose files do not say it.
+        validation: share of the samples that picks the best epoch.
+        test: share of the samples that nothing sees before the report.
     """
 
-    source: str = setting(SYNTHETIC, path=True)
+    source: str = setting(SYNTHETIC, path=True, words=(SYNTHETIC,))
     size: tuple[int, ...] = setting((80, 80), minimum=8, maximum=512)
     fit: str = setting("crop", choices=("crop", "fit"))
     channels: int = setting(3, minimum=1, maximum=3)
@@ -75,9 +59,9 @@ class ModelSection:
     """[model]: the architecture, and where its weights start.
 
     Attributes:
-        architecture: name of a builder in pipeline/model.
-        alpha: width multiplier of the MobileNets; 0 is the architecture's own.
-        init: a .keras file with fitting weights; "" starts from random ones.
+        architecture: mobilenet_v2, mobilenet_v1, ds_cnn or resnet8.
+        alpha: width of the MobileNets; 0 is the architecture's own.
+        init: a .keras file to start from, with weights that fit; "" starts from random ones.
     """
 
     architecture: str = setting("mobilenet_v2")
@@ -87,17 +71,18 @@ class ModelSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSection:
-    """[train]: how long and how fast; pipeline/model/train.py explains each.
+    """[train]: how long and how fast. The epoch that validates best is kept.
 
     Attributes:
-        epochs: at most this many; 0 lets the number of samples decide.
-        batch: samples a step; 0 depends on whether the weights start at random.
-        learning_rate: the highest; 0 as for batch.
-        warmup_epochs: of growth up to it.
-        weight_decay: of AdamW.
-        label_smoothing: share of each target spread over all classes.
-        patience: epochs without a better validation result before training stops.
-        augment: random changes of training pictures.
+        epochs: at most; 0 lets the number of samples decide.
+        batch: samples a step; 0 takes 16 from random weights, 32 with init.
+        learning_rate: the highest, after warmup_epochs; falls to 1 % at the end; 0 takes 0.004
+            from random weights, 0.002 with init.
+        warmup_epochs: in which the learning rate grows.
+        weight_decay: of the optimizer, AdamW.
+        label_smoothing: share of each target that is spread over all classes.
+        patience: stop after this many epochs without a better validation result.
+        augment: random flips, shifts, sizes and brightness, each epoch anew
     """
 
     epochs: int = setting(0, minimum=0, maximum=10_000)
@@ -115,21 +100,23 @@ class PruneSection:
     """[prune]: channels that go between training and quantization; docs/pruning.md.
 
     Attributes:
-        method: as of `espalier prune --method`; "" prunes nothing.
-        ratio: share of channels that goes; 0 leaves it to another key.
-        keep_params: share of parameters that stays; 0 leaves it to another key.
-        budget: "ram=48KiB,flash=96KiB,macs=3M,params=40k,accuracy>=0.85", any subset.
+        method: what says which channels go: taylor, l1, ... as of `espalier prune --method`; ""
+            prunes nothing.
+        ratio: share of each layer's channels that goes; 0 leaves it to another key.
+        keep_params: share of the parameters that stays; 0 leaves it to another key.
+        budget: what the model may cost: any subset of
+            "ram=48KiB,flash=96KiB,macs=3M,params=40k,accuracy>=0.85".
         accuracy_floor: prune until the accuracy falls below it; 0 for none.
-        criterion: of methods that use one; "" is the method's own.
+        criterion: what scores channels in methods that leave it open; "" is the method's own.
         scope: "local" per group, "global", or "isomorphic": among groups of one structure.
         ignore: layers whose channels stay.
         round_to: widths become multiples of it.
-        min_channels: that stay in every layer.
-        max_ratio: of a layer's channels that may go.
+        min_channels: at least so many stay in every layer.
+        max_ratio: at most this share of a layer's channels goes.
         epochs: of fine-tuning afterwards, or after each step of a method; 0 is half as many as
             a training takes, over all steps.
         learning_rate: of fine-tuning, the highest; 0 is half of what training starts with.
-        options: of the method's own, each "key=value".
+        options: the method's own, each "key=value".
     """
 
     method: str = setting("")
@@ -182,8 +169,8 @@ class DeploySection:
     """[deploy]: the firmware and what runs it.
 
     Attributes:
-        board: a folder of boards/.
-        engine: "aot" or "tflm".
+        board: where the firmware runs; `espalier boards` lists all.
+        engine: "aot" is generated C, "tflm" TensorFlow Lite Micro.
         emulator: "auto" takes the first of the board's emulators that is installed.
         toolchain: "auto" takes GCC where it is installed, else Zig.
         inputs: "test" is the test split; else a spec as of `espalier deploy --inputs`.
@@ -242,167 +229,11 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> RunConfig:
     """
     tables = read_tables(path, "examples/person.toml")
     config = RunConfig(**load_sections(tables, SECTIONS, path, overrides))
-    _check_together(config, str(path))
+    check_together(config, str(path))
     return config
 
 
-def read_tables(path: Path, example: str) -> dict[str, Any]:
-    """The tables of a TOML file.
-
-    Args:
-        path: the file.
-        example: one to start from, for the message.
-    Raises:
-        ConfigError: it cannot be read, or is no TOML.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}). Start from {example}.") from error
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from error
-
-
-def load_sections(
-    tables: Mapping[str, Any], known: Mapping[str, type], path: Path, overrides: Iterable[str]
-) -> dict[str, Any]:
-    """The records of the sections that tables and overrides give.
-
-    Args:
-        tables: of a file.
-        known: the record of each section; its fields are made by `setting`.
-        path: of the file; relative paths in it are relative to its folder.
-        overrides: see `load_config`.
-    Raises:
-        ConfigError: a section, key or value is wrong.
-    """
-    sections: dict[str, dict[str, Any]] = {}
-    for name, table in tables.items():
-        check_known(name, known, f"{path}: unknown section [{name}]")
-        if not isinstance(table, dict):
-            raise ConfigError(f"{path}: [{name}] must be a section. Received: {name} = {table!r}")
-        sections[name] = checked_table(known[name], table, name, str(path), path.resolve().parent)
-    for override in overrides:
-        name, key, raw = parse_override(override, known)
-        value = _override_value(known[name], key, raw)
-        checked = checked_table(known[name], {key: value}, name, f"--set {override}", Path.cwd())
-        sections.setdefault(name, {}).update(checked)
-    return {name: known[name](**values) for name, values in sections.items()}
-
-
-def parse_override(text: str, known: Iterable[str]) -> tuple[str, str, str]:
-    """Section, key and value of "section.key=value".
-
-    Raises:
-        ConfigError: it has another form, or there is no such section.
-    """
-    dotted, equals, raw = text.partition("=")
-    section, dot, key = dotted.strip().partition(".")
-    if not (equals and dot and section and key):
-        raise ConfigError(f"--set takes section.key=value. Received: {text!r}")
-    check_known(section, known, f"--set {text}: unknown section {section!r}")
-    return section, key, raw
-
-
-def _override_value(record: type, key: str, raw: str) -> Any:
-    try:
-        value = tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = raw
-    kind = {item.name: item.type for item in dataclasses.fields(record)}.get(key)
-    # On a command line quotes are the shell's: a name like 2024 is still a string.
-    return raw if kind == "str" and not isinstance(value, str) else value
-
-
-def checked_table(
-    record: type, table: Mapping[str, Any], section: str, place: str, base: Path
-) -> dict[str, Any]:
-    """The values of one section, checked; paths made absolute against `base`.
-
-    Args:
-        record: whose fields are the section's keys.
-        table: key and value.
-        section: its name, for messages.
-        place: the file or option, for messages.
-        base: a folder.
-    Raises:
-        ConfigError: an unknown key, or a value of another type or out of range.
-    """
-    fields = {item.name: item for item in dataclasses.fields(record)}
-    result = {}
-    for key, value in table.items():
-        check_known(key, fields, f"{place}: unknown key {section}.{key}")
-        item = fields[key]
-        result[key] = _checked_value(value, item, f"{place}: {section}.{key}")
-        if item.metadata["path"]:
-            result[key] = _absolute(result[key], base)
-    return result
-
-
-def _absolute(value: Any, base: Path) -> Any:
-    if isinstance(value, tuple):
-        return tuple(_absolute(text, base) for text in value)
-    if not value or value.split(":")[0] == SYNTHETIC:
-        return value
-    return str((base / Path(value).expanduser()).resolve())
-
-
-def _checked_value(value: Any, item: dataclasses.Field[Any], place: str) -> Any:
-    value = _typed(value, str(item.type), place)
-    choices = item.metadata["choices"]
-    values = value if isinstance(value, tuple) else (value,)
-    for one in values if choices is not None else ():
-        if one not in choices:
-            close = difflib.get_close_matches(str(one), choices, n=1)
-            hint = f". Did you mean {close[0]!r}?" if close else ""
-            raise ConfigError(
-                f"{place} must be one of {', '.join(choices)}. Received: {one!r}{hint}"
-            )
-    low, high = item.metadata["minimum"], item.metadata["maximum"]
-    if low is not None and not all(low <= number <= high for number in values):
-        raise ConfigError(f"{place} must be between {low} and {high}. Received: {value!r}")
-    return value
-
-
-def _typed(value: Any, kind: str, place: str) -> Any:
-    """The value as its field's type; only whole numbers become floats."""
-    if kind.startswith("tuple["):
-        item = kind.removeprefix("tuple[").removesuffix(", ...]")
-        values = value if isinstance(value, list) else [value]
-        return tuple(_typed(one, item, place) for one in values)
-    if kind == "float" and type(value) is int:
-        return float(value)
-    types = {
-        "str": (str, "a string"),
-        "int": (int, "a whole number"),
-        "float": (float, "a number"),
-        "bool": (bool, "true or false"),
-    }
-    expected, words = types[kind]
-    if type(value) is not expected:
-        raise ConfigError(f"{place} must be {words}. Received: {value!r}")
-    return value
-
-
-def check_known(name: str, names: Iterable[str], problem: str) -> None:
-    """Raise ConfigError, with `problem` and a suggestion, where `name` is none of `names`."""
-    names = list(names)
-    if name not in names:
-        raise ConfigError(f"{problem}. {suggestion(name, names)}")
-
-
-def suggestion(name: str, names: Iterable[str]) -> str:
-    """A sentence that helps someone who wrote `name` where one of `names` is expected."""
-    names = sorted(names)
-    close = difflib.get_close_matches(name, names, n=1)
-    if close:
-        return f"Did you mean {close[0]!r}?"
-    return f"Known: {', '.join(names)}."
-
-
-def _check_together(config: RunConfig, place: str) -> None:
+def check_together(config: RunConfig, place: str) -> None:
     """What no single key can tell."""
     name = config.run.name
     if not name or name.startswith(".") or "/" in name or "\\" in name:

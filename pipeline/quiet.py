@@ -10,10 +10,49 @@ import os
 import sys
 import tempfile
 import warnings
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from pipeline.paths import cache_path
+
+
+class _OwnStream(io.TextIOBase):
+    """A text stream on a copy of a file descriptor, which no redirection reaches."""
+
+    def __init__(self, descriptor: int, encoding: str) -> None:
+        self._descriptor, self._encoding = descriptor, encoding
+        weakref.finalize(self, os.close, descriptor)
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._encoding
+
+    def write(self, text: str) -> int:
+        left = text.encode(self._encoding, "backslashreplace")
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+        return len(text)
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+
+def own_stderr() -> TextIO:
+    """Standard error as it is now, also while native output is captured.
+
+    So progress is seen while TensorFlow starts or converts. It is `sys.stderr` itself where that
+    is no file, as in tests.
+    """
+    try:
+        descriptor = os.dup(sys.stderr.fileno())
+    except (AttributeError, OSError, ValueError):
+        return sys.stderr
+    return _OwnStream(descriptor, sys.stderr.encoding or "utf-8")  # type: ignore[return-value]
 
 
 class NativeOutput:

@@ -7,7 +7,6 @@ serial_number = "0123456789ABCDEF"
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from pipeline.device.board import board_names
 from pipeline.device.ports import Port, list_ports
 from pipeline.errors import ConfigError, DeviceError
+from pipeline.suggest import did_you_mean
 from tests.shared import REPOSITORY
 
 BENCH = REPOSITORY / "bench.toml"
@@ -94,8 +94,7 @@ def bench_port(
 def _parse(path: Path, name: str, section: object) -> BenchBoard:
     where = f"{path}, [{name}]"
     if name not in board_names():
-        close = difflib.get_close_matches(name, board_names(), n=1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
+        hint = did_you_mean(name, board_names())
         raise ConfigError(
             f"{where}: expected a section per board, named as one of {', '.join(board_names())}. "
             f"Received: '{name}'.{hint}"
@@ -104,8 +103,7 @@ def _parse(path: Path, name: str, section: object) -> BenchBoard:
         raise ConfigError(f"{where}: expected a section with a port. Received: {section!r}.")
     for key, value in section.items():
         if key not in _KEYS:
-            close = difflib.get_close_matches(key, _KEYS, n=1)
-            hint = f" Did you mean '{close[0]}'?" if close else ""
+            hint = did_you_mean(key, _KEYS)
             raise ConfigError(f"{where}: unknown key '{key}'.{hint} Known: {', '.join(_KEYS)}.")
         if not isinstance(value, str) or not value:
             raise ConfigError(f"{where}: '{key}' must be a text. Received: {value!r}.")

@@ -38,21 +38,6 @@ def test_help_lists_the_verbs_and_exit_statuses(capsys: pytest.CaptureFixture[st
     assert "7 does not fit" in text
 
 
-def test_help_is_instant_because_nothing_heavy_is_imported() -> None:
-    heavy = ("numpy", "tensorflow", "keras", "ai_edge_litert", "jinja2", "rich", "unicorn")
-    heavy += ("optuna", "sqlalchemy", "matplotlib")
-    script = (
-        "import sys\nfrom pipeline import cli\n"
-        "try: cli.main(['deploy', '--help'])\nexcept SystemExit: pass\n"
-        "try: cli.main(['study', '--help'])\nexcept SystemExit: pass\n"
-        f"sys.exit(' '.join(name for name in {heavy} if name in sys.modules) or 0)"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, f"imported: {result.stderr}"
-
-
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--version") == 0
     assert __version__ in capsys.readouterr().out
@@ -156,6 +141,17 @@ def test_an_interrupt_says_how_to_go_on(
     monkeypatch.setattr("pipeline.device.board.board_names", failing(KeyboardInterrupt()))
     assert run("boards") == 130
     assert "go on with: espalier boards" in capsys.readouterr().err
+
+
+def test_a_package_that_is_missing_is_named_with_its_installation(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = ModuleNotFoundError("No module named 'rich'", name="rich.table")
+    monkeypatch.setattr("pipeline.device.board.board_names", failing(error))
+    assert run("boards") == 3
+    message = capsys.readouterr().err
+    assert "expected the Python package rich" in message
+    assert "-m pip install rich" in message
 
 
 def test_boards(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,9 +20,12 @@ LEVELS = {
     "fixed_point": 0,
     "steps": 0,
     "paths": 0,
+    "suggest": 0,
     "quiet": 0,
     "samples": 1,
+    "strict_toml": 1,
     "config": 1,
+    "config_text": 1,
     "artifacts": 1,
     "reference": 1,
     "ops": 1,
@@ -38,6 +41,7 @@ LEVELS = {
     "report": 2,
     "stages": 3,
     "study": 3,
+    "doctor": 3,
     "cli": 3,
 }
 

@@ -7,6 +7,7 @@ import configparser
 from pipeline.errors import ConfigError
 from pipeline.paths import boards_path, firmware_path
 from pipeline.records import Board
+from pipeline.suggest import did_you_mean
 
 # One's own file comes last: what it says replaces what the others say.
 _SHARED, _LOCAL = "platformio.ini", "platformio.local.ini"
@@ -41,7 +42,7 @@ def find_environment(board: Board, engine: str) -> str:
     if engine not in engines:
         raise ConfigError(
             f"engine: expected one of {', '.join(engines)} for board '{board.name}'. "
-            f"Received: '{engine}'."
+            f"Received: '{engine}'.{did_you_mean(engine, engines)}"
         )
     return f"{board.name}-{engine}"
 

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -24,10 +23,11 @@ from pipeline.build import registry
 from pipeline.build.complaints import explain
 from pipeline.build.environments import environment_option, find_environment
 from pipeline.build.kernel_guard import check_kernels
+from pipeline.build.process import run_logged
 from pipeline.build.size import ImageSize, check_fits, read_framework_size, read_size
 from pipeline.build.tflm_library import build_tflm_library, hash_sources, tflm_folder
 from pipeline.build.toolchain import REGISTRY, Toolchain, compiler_of, find_toolchain
-from pipeline.errors import BuildError, ConfigError, MissingToolError
+from pipeline.errors import ConfigError, MissingToolError
 from pipeline.paths import boards_path, cache_path, firmware_path
 from pipeline.records import Board, Firmware, KernelGuard, SourceTree
 
@@ -37,11 +37,13 @@ LOG = "build.log"
 
 _JOBS = 2
 _TIMEOUT_S = 900
+# A compiler is called once for each file.
+_COMPILES = " -c "
 _SOURCE_SUFFIXES = (".c", ".cc", ".h", ".ini", ".json", ".ld", ".py")
 
 
-def _ignore(_: str) -> None:
-    """Drop a line of progress."""
+def _ignore(*_: object) -> None:
+    """Drop what tells of progress."""
 
 
 def build_firmware(
@@ -54,6 +56,7 @@ def build_firmware(
     toolchain: str = "auto",
     guards: Sequence[KernelGuard] = (),
     log: Callable[[str], None] = _ignore,
+    on_progress: Callable[[int, int], None] = _ignore,
 ) -> Firmware:
     """Compile and link a firmware into `out`: firmware.elf, size.json, build.log.
 
@@ -69,6 +72,7 @@ def build_firmware(
         toolchain: "auto", "gcc" or "zig"; boards with a compiler of their own take "auto" only.
         guards: kernels that have to be in the image.
         log: called with lines of progress.
+        on_progress: called with (files compiled, 0), as nobody knows how many there will be.
     Raises:
         ConfigError: the board has no such engine.
         MissingToolError: no compiler, or no PlatformIO.
@@ -95,10 +99,10 @@ def build_firmware(
     }
     image: ImageSize | None
     if compiler.kind == REGISTRY:
-        image = _build_with_registry(board, environment, variables, out, log)
+        image = _build_with_registry(board, environment, variables, out, log, on_progress)
     else:
         variables["ESPALIER_TOOLCHAIN"] = compiler.kind
-        image = _build_with_own_platform(board, environment, variables, out)
+        image = _build_with_own_platform(board, environment, variables, out, on_progress)
     elf_path.chmod(0o755)
     check_kernels(elf_path, board, guards)
     write_json(out / SIZE, _size_record(image, identity, compiler))
@@ -115,12 +119,16 @@ def build_firmware(
 
 
 def _build_with_own_platform(
-    board: Board, environment: str, variables: Mapping[str, str], out: Path
+    board: Board,
+    environment: str,
+    variables: Mapping[str, str],
+    out: Path,
+    on_progress: Callable[[int, int], None] = _ignore,
 ) -> ImageSize | None:
     """Build into `out` with one of firmware/platforms; the sizes, None for a host."""
     with tempfile.TemporaryDirectory(prefix=".platformio-", dir=out.resolve()) as scratch:
         _write_core_folder(Path(scratch) / "core")
-        _run_platformio(board, environment, Path(scratch), variables, out / LOG)
+        _run_platformio(board, environment, Path(scratch), variables, out / LOG, on_progress)
         shutil.copyfile(Path(scratch) / "build" / environment / ELF, out / ELF)
     return read_size(out / ELF) if board.flash_bytes is not None else None
 
@@ -131,10 +139,11 @@ def _build_with_registry(
     variables: Mapping[str, str],
     out: Path,
     log: Callable[[str], None],
+    on_progress: Callable[[int, int], None],
 ) -> ImageSize:
     """Build into `out` with a platform that PlatformIO downloads; the sizes."""
     with registry.build_folder(environment) as folder:
-        built = registry.build(board, environment, folder, variables, out / LOG, log)
+        built = registry.build(board, environment, folder, variables, out / LOG, log, on_progress)
         shutil.copyfile(built / ELF, out / ELF)
         image = read_framework_size(built / ELF, built)
     warning = registry.ram_warning((out / LOG).read_text(encoding="utf-8", errors="replace"))
@@ -240,7 +249,12 @@ def _write_core_folder(core: Path) -> None:
 
 
 def _run_platformio(
-    board: Board, environment: str, scratch: Path, variables: Mapping[str, str], log_path: Path
+    board: Board,
+    environment: str,
+    scratch: Path,
+    variables: Mapping[str, str],
+    log_path: Path,
+    on_progress: Callable[[int, int], None],
 ) -> None:
     """Run `pio run` for one environment; everything it says goes to `log_path`."""
     # Nothing that a user has set for PlatformIO elsewhere may get in here.
@@ -260,22 +274,21 @@ def _run_platformio(
     }
     command = [sys.executable, "-m", "platformio", "run", "-v", "-j", str(_JOBS)]
     command += ["-d", str(firmware_path()), "-e", environment]
-    with log_path.open("w", encoding="utf-8") as stream:
-        try:
-            status = subprocess.run(
-                command,
-                env=inherited | settings | dict(variables),
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                timeout=_TIMEOUT_S,
-                check=False,
-            ).returncode
-        except subprocess.TimeoutExpired as error:
-            raise BuildError(
-                f"build {environment}: expected PlatformIO to end within {_TIMEOUT_S} s. "
-                f"Received: no end. The log is {log_path}."
-            ) from error
+    compiled = 0
+
+    def look(line: str) -> None:
+        nonlocal compiled
+        if _COMPILES in line:
+            compiled += 1
+            on_progress(compiled, 0)
+
+    status = run_logged(
+        command,
+        inherited | settings | dict(variables),
+        log_path,
+        timeout_s=_TIMEOUT_S,
+        on_line=look,
+    )
     if status != 0:
         text = log_path.read_text(encoding="utf-8", errors="replace")
         raise explain(text, board, environment, log_path)

@@ -6,20 +6,16 @@ the ordinary core folder of the user, where other projects find it as well.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import re
-import signal
-import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.build.complaints import explain
-from pipeline.errors import BuildError
+from pipeline.build.process import run_logged
 from pipeline.paths import cache_path, firmware_path
 from pipeline.records import Board
 
@@ -28,7 +24,6 @@ _TIMEOUT_S = 3600
 # What PlatformIO says about downloads.
 _DOWNLOAD = re.compile(r"^(Platform|Tool|Library) Manager: (Installing .*|.* has been installed!)")
 _STEPS = re.compile(r"^(Compiling|Linking|Archiving) ")
-_STEPS_A_LINE = 100
 
 
 @contextmanager
@@ -72,6 +67,7 @@ def build(
     variables: Mapping[str, str],
     log_path: Path,
     log: Callable[[str], None],
+    on_progress: Callable[[int, int], None],
 ) -> Path:
     """Build an environment with what PlatformIO downloads.
 
@@ -82,6 +78,7 @@ def build(
         variables: for firmware/scripts/add_sources.py.
         log_path: takes everything that PlatformIO says.
         log: called with lines of progress.
+        on_progress: called with (files compiled, 0), as nobody knows how many there will be.
     Returns:
         The folder with firmware.elf and the objects.
     Raises:
@@ -93,66 +90,27 @@ def build(
     command += ["-d", str(firmware_path()), "-e", environment]
     elf = folder / "build" / environment / "firmware.elf"
     elf.unlink(missing_ok=True)
-    status = _run(command, process_environment(folder, variables), log_path, log)
+    steps = 0
+
+    def look(line: str) -> None:
+        nonlocal steps
+        if _DOWNLOAD.match(line):
+            log(f"PlatformIO: {line.split(': ', 1)[1].strip()} (once)")
+        elif _STEPS.match(line):
+            steps += 1
+            on_progress(steps, 0)
+
+    status = run_logged(
+        command,
+        process_environment(folder, variables),
+        log_path,
+        timeout_s=_TIMEOUT_S,
+        on_line=look,
+    )
     text = log_path.read_text(encoding="utf-8", errors="replace")
     if status != 0 or not elf.is_file():
         raise explain(text, board, environment, log_path)
     return elf.parent
-
-
-def _run(
-    command: list[str], environment: Mapping[str, str], log_path: Path, log: Callable[[str], None]
-) -> int:
-    """Run PlatformIO, and show what it downloads and how far it has come."""
-    steps = 0
-    expired = threading.Event()
-
-    def kill() -> None:
-        # PlatformIO starts SCons, which starts compilers.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-    def expire() -> None:
-        expired.set()
-        kill()
-
-    with (
-        log_path.open("w", encoding="utf-8") as stream,
-        subprocess.Popen(
-            command,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        ) as process,
-    ):
-        assert process.stdout is not None
-        watchdog = threading.Timer(_TIMEOUT_S, expire)
-        watchdog.start()
-        try:
-            for line in process.stdout:
-                stream.write(line)
-                if _DOWNLOAD.match(line):
-                    log(f"PlatformIO: {line.split(': ', 1)[1].strip()} (once)")
-                elif _STEPS.match(line):
-                    steps += 1
-                    if steps % _STEPS_A_LINE == 0:
-                        log(f"compiled {steps} files of framework and firmware")
-            status = process.wait()
-        except BaseException:
-            kill()
-            raise
-        finally:
-            watchdog.cancel()
-    if expired.is_set():
-        raise BuildError(
-            f"build: expected PlatformIO to end within {_TIMEOUT_S} s. Received: no end. The log "
-            f"is {log_path}."
-        )
-    return status
 
 
 def ram_warning(text: str) -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pipeline.build.environments import registry_platform
 from pipeline.errors import ConfigError, MissingToolError
 from pipeline.records import Board
+from pipeline.suggest import did_you_mean
 
 CHOICES = ("auto", "gcc", "zig")
 # The kind of a compiler that PlatformIO downloads with a board's platform.
@@ -62,7 +63,10 @@ def find_toolchain(board: Board, choice: str = "auto", engine: str = "aot") -> T
         name, _, version = platform.partition("@")
         return Toolchain(kind=REGISTRY, name=name.strip(), version=version.strip() or "unpinned")
     if choice not in CHOICES:
-        raise ConfigError(f"toolchain: expected one of {', '.join(CHOICES)}. Received: '{choice}'.")
+        raise ConfigError(
+            f"toolchain: expected one of {', '.join(CHOICES)}. Received: '{choice}'."
+            f"{did_you_mean(choice, CHOICES)}"
+        )
     if board.core not in _COMPILERS:
         raise ConfigError(
             f"board '{board.name}': expected a core of {', '.join(_COMPILERS)}. Received: "

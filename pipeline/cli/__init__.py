@@ -15,7 +15,9 @@ import click
 from pipeline import __version__
 from pipeline.cli import (
     building,
+    completing,
     desk,
+    doctor,
     exporting,
     measuring,
     models,
@@ -23,51 +25,58 @@ from pipeline.cli import (
     pruning,
     quantizing,
     runs,
+    starting,
     studies,
 )
-from pipeline.cli.options import Session, Verbs, common
-from pipeline.errors import PipelineError
+from pipeline.cli.help import Verbs
+from pipeline.cli.options import Session, common
+from pipeline.cli.words import COMPLETE_VARIABLE
+from pipeline.errors import MissingToolError, PipelineError
 
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130
 TERMINATED_STATUS = 143
 
-VERBS = (
-    runs.run,
-    runs.train,
-    quantizing.quantize,
-    building.build,
-    measuring.measure,
-    runs.report,
-    models.deploy,
-    models.plan,
-    models.generate,
-    exporting.export,
-    models.slim,
-    parity.parity,
-    models.boards,
-    desk.ports,
-    desk.flash,
-    desk.monitor,
-    pruning.prune,
-    studies.study,
-)
+SECTIONS = {
+    "Start": (starting.init, doctor.doctor, completing.completion),
+    "Train and compress": (
+        runs.run,
+        runs.train,
+        pruning.prune,
+        quantizing.quantize,
+        studies.study,
+    ),
+    "Plan and generate": (
+        models.plan,
+        models.generate,
+        models.slim,
+        exporting.export,
+        building.build,
+    ),
+    "Run on boards": (
+        models.boards,
+        models.deploy,
+        parity.parity,
+        measuring.measure,
+        desk.ports,
+        desk.flash,
+        desk.monitor,
+    ),
+    "Look at results": (runs.report,),
+}
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Verbs, sections=SECTIONS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="espalier")
 @common
 def cli() -> None:
     """Keras models to bit-exact int8 firmware, measured over a serial line.
 
-    Results go to standard output, progress to standard error. Exit status: 0 done, 1 a gate
-    failed (mismatch, accuracy, build), 2 usage or configuration, 3 a tool is missing, 4 no
-    device, 5 device protocol or timeout, 6 unsupported model, 7 does not fit, 130 interrupted.
+    Results go to standard output, progress to standard error. `espalier VERB --help` shows
+    examples. Exit status: 0 done, 1 a gate failed (mismatch, accuracy, build), 2 usage or
+    configuration, 3 a tool is missing, 4 no device, 5 device protocol or timeout, 6 unsupported
+    model, 7 does not fit, 130 interrupted.
     """
-
-
-for _command in VERBS:
-    cli.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -76,7 +85,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     signal.signal(signal.SIGTERM, _terminate)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        cli.main(args=arguments, prog_name="espalier", standalone_mode=False, obj=session)
+        cli.main(
+            args=arguments,
+            prog_name="espalier",
+            complete_var=COMPLETE_VARIABLE,
+            standalone_mode=False,
+            obj=session,
+        )
         # Here, so that a closed pipe shows below and not when the interpreter ends.
         sys.stdout.flush()
         status = 0
@@ -86,14 +101,26 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.exceptions.Exit as error:
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        again = shlex.join(["espalier", *(sys.argv[1:] if arguments is None else arguments)])
-        click.echo(f"\nInterrupted. What is finished is kept; go on with: {again}", err=True)
+        _tell_how_to_go_on(session, arguments)
         status = INTERRUPTED_STATUS
+    except _Terminated:
+        _tell_how_to_go_on(session, arguments)
+        status = TERMINATED_STATUS
     except PipelineError as error:
         if session.debug:
             traceback.print_exc()
         click.echo(f"error: {error}", err=True)
         status = error.exit_status
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if session.debug or package in ("", "pipeline"):
+            raise
+        click.echo(
+            f"error: expected the Python package {package}. Received: it is not installed in "
+            f"{sys.prefix}. Run `make setup`, or: {sys.executable} -m pip install {package}",
+            err=True,
+        )
+        status = MissingToolError.exit_status
     except BrokenPipeError:
         # The reader of standard output has gone, as in `espalier boards | head -1`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -101,6 +128,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(status)
 
 
+class _Terminated(SystemExit):
+    """SIGTERM came: the exit closes devices and removes temporary folders."""
+
+
 def _terminate(number: int, frame: object) -> NoReturn:
-    """Turn SIGTERM into an exit that closes devices and removes temporary folders."""
-    sys.exit(TERMINATED_STATUS)
+    raise _Terminated(TERMINATED_STATUS)
+
+
+def _tell_how_to_go_on(session: Session, arguments: Sequence[str] | None) -> None:
+    again = shlex.join(["espalier", *(sys.argv[1:] if arguments is None else arguments)])
+    place = session.place()
+    where = f" in {place}" if place else ""
+    click.echo(f"\nInterrupted{where}. What is finished is kept; go on with: {again}", err=True)

@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
-from pipeline.cli.options import CONFIG_KEYS, ENGINES, verb
+from pipeline.cli import words
+from pipeline.cli.help import Choice
+from pipeline.cli.options import CONFIG_KEYS, ENGINES, TOOLCHAINS, verb
 from pipeline.cli.runs import chain
 from pipeline.errors import ConfigError
 
@@ -19,11 +21,13 @@ _CONFIG_OPTIONS = {"overrides": "--set", "init": "--init", "runs": "--runs"}
 @verb
 @click.argument("subject", metavar="CONFIG | MODEL", type=click.Path(path_type=Path))
 @CONFIG_KEYS
-@click.option("--board", help="Of a MODEL: a folder of boards/.  [default: mps2_an386]")
-@click.option("--engine", type=click.Choice(ENGINES), help="Of a MODEL.  [default: aot]")
 @click.option(
-    "--toolchain", type=click.Choice(["auto", "gcc", "zig"]), help="Of a MODEL.  [default: auto]"
+    "--board",
+    shell_complete=words.boards,
+    help="Of a MODEL: a folder of boards/.  [default: mps2_an386]",
 )
+@click.option("--engine", type=Choice(ENGINES), help="Of a MODEL.  [default: aot]")
+@click.option("--toolchain", type=Choice(TOOLCHAINS), help="Of a MODEL.  [default: auto]")
 @click.option(
     "--work",
     type=click.Path(file_okay=False, path_type=Path),
@@ -34,6 +38,10 @@ def build(subject: Path, **options: Any) -> None:
 
     Of a CONFIG (a run.toml): everything up to the firmware. Of a MODEL (.tflite, or .keras with
     --data): for any board, also one that is not here.
+
+    Examples:
+      espalier build examples/person.toml
+      espalier build model.tflite --board nano33 --work build
     """
     is_config = subject.suffix == ".toml"
     others = _MODEL_OPTIONS if is_config else _CONFIG_OPTIONS

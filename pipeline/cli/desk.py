@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli import words
 from pipeline.cli.options import ENGINE, JSON, KEEP_CHANNELS, TOOLCHAIN, verb
 from pipeline.cli.output import check_writable, show
 
@@ -18,7 +19,11 @@ PORT = click.option(
 @verb
 @JSON
 def ports(json_path: Path | None) -> None:
-    """List the serial ports, and which board each may be."""
+    """List the serial ports, and which board each may be.
+
+    Examples:
+      espalier ports
+    """
     import dataclasses
 
     from pipeline.device.board import board_names, load_board
@@ -38,9 +43,14 @@ def ports(json_path: Path | None) -> None:
 
 
 @verb
-@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.argument("model", required=False, type=click.Path(path_type=Path), shell_complete=words.runs)
 @click.option("--echo", is_flag=True, help="Instead of MODEL: the firmware that only echoes.")
-@click.option("--board", required=True, help="A folder of boards/, of a board that is plugged in.")
+@click.option(
+    "--board",
+    required=True,
+    shell_complete=words.boards,
+    help="A folder of boards/, of a board that is plugged in.",
+)
 @PORT
 @ENGINE
 @TOOLCHAIN
@@ -68,6 +78,11 @@ def flash(
 
     MODEL is a .tflite, a .keras with --data, or the folder of a run. With --echo the board gets
     the firmware without a model, which device tests talk to.
+
+    Examples:
+      espalier flash model.tflite --board nano33
+      espalier flash runs/person --board esp32 --port /dev/ttyUSB0
+      espalier flash --echo --board nano33
     """
     from pipeline import stages
     from pipeline.device.board import load_board
@@ -88,7 +103,12 @@ def flash(
 
 
 @verb
-@click.option("--board", default="", help="What is plugged in.  [default: any board, if only one]")
+@click.option(
+    "--board",
+    default="",
+    shell_complete=words.boards,
+    help="What is plugged in.  [default: any board, if only one]",
+)
 @PORT
 @click.option("--baud", "baud_rate", default=115200, show_default=True, type=click.IntRange(min=50))
 @click.option(
@@ -99,6 +119,10 @@ def monitor(board: str, port: str, baud_rate: int, seconds: float | None) -> Non
 
     A '%' is added to each line. From a pipe, a line is sent once the one before is answered, and
     the end of the pipe ends the monitor. Ctrl-C is the usual end otherwise: exit status 0.
+
+    Examples:
+      espalier monitor
+      espalier monitor --board nano33 --seconds 10
     """
     from pipeline.device.board import board_names, load_board
     from pipeline.device.monitor import Monitor, TypedLines

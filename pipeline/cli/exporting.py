@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli import words
 from pipeline.cli.options import CAMERA, KEEP_CHANNELS, verb
 
 
@@ -26,7 +27,9 @@ from pipeline.cli.options import CAMERA, KEEP_CHANNELS, verb
     default="",
     help="Of the library, and in front of its C names.  [default: after MODEL]",
 )
-@click.option("--board", help="The only board it is for.  [default: any core]")
+@click.option(
+    "--board", shell_complete=words.boards, help="The only board it is for.  [default: any core]"
+)
 @CAMERA
 @KEEP_CHANNELS
 def export(
@@ -38,7 +41,12 @@ def export(
     camera: str | None,
     keep_constant_channels: bool,
 ) -> None:
-    """Make MODEL (.tflite) a library with examples, for projects of Arduino, PlatformIO or C."""
+    """Make MODEL (.tflite) a library with examples, for projects of Arduino, PlatformIO or C.
+
+    Examples:
+      espalier export model.tflite --as arduino --out person.zip
+      espalier export model.tflite --as esp-idf --out components/person --board esp32
+    """
     from pipeline import stages
     from pipeline.data.frames import parse_camera
     from pipeline.device.board import load_board
@@ -57,5 +65,7 @@ def export(
         keep_constant_channels=keep_constant_channels,
         command=shlex.join(words),
     )
-    for file in stages.export_library(request):
+    with click.get_current_context().obj.reporter().steps("exporting"):
+        files = stages.export_library(request)
+    for file in files:
         click.echo(f"{out}/{file}" if out.suffix != ".zip" else file)

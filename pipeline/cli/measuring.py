@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from pipeline.cli import words
 from pipeline.cli.options import CONFIG_KEYS, JSON, verb
 from pipeline.cli.output import check_writable, show
 from pipeline.cli.runs import chain
@@ -30,7 +31,11 @@ _CONFIG_OPTIONS = {"overrides": "--set", "data": "--data", "init": "--init", "ru
     type=click.Path(dir_okay=False, path_type=Path),
 )
 @CONFIG_KEYS
-@click.option("--board", help="Measure what is on a board of this kind, as it is.")
+@click.option(
+    "--board",
+    shell_complete=words.boards,
+    help="Measure what is on a board of this kind, as it is.",
+)
 @click.option("--port", help="Where the board is.  [default: found by its USB ids]")
 @click.option(
     "--inputs",
@@ -56,6 +61,11 @@ def measure(subject: Path | None, board: str | None, **options: Any) -> None:
     With --board: nothing is built or flashed. Latency by the board's own counter, layers, memory,
     and every output against the reference, for the model that was flashed, or for MODEL (the
     .tflite that is on the board).
+
+    Examples:
+      espalier measure examples/person.toml
+      espalier measure --board nano33
+      espalier measure model.tflite --board nano33 --timed 500
     """
     mine, others = _BOARD_OPTIONS, _CONFIG_OPTIONS
     if board is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cli import words
 from pipeline.cli.options import BOARD, CAMERA, ENGINE, JSON, KEEP_CHANNELS, TOOLCHAIN, verb
 from pipeline.cli.output import check_writable, require_match, show, write_text
 
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
 @BOARD
 @ENGINE
 @TOOLCHAIN
-@click.option("--emulator", default="auto", show_default=True, help="One of the board's devices.")
+@click.option(
+    "--emulator",
+    default="auto",
+    show_default=True,
+    shell_complete=words.emulators,
+    help="One of the board's devices.",
+)
 @click.option(
     "--inputs",
     "spec",
@@ -58,7 +65,13 @@ def deploy(
     keep_constant_channels: bool,
     json_path: Path | None,
 ) -> None:
-    """Bring MODEL (.tflite, or .keras with --data) onto a board and compare every output."""
+    """Bring MODEL (.tflite, or .keras with --data) onto a board and compare every output.
+
+    Examples:
+      espalier deploy model.tflite
+      espalier deploy model.keras --data ~/pictures --board nrf52840
+      espalier deploy model.tflite --inputs samples.npz --outputs answers.npz --json -
+    """
     from pipeline import stages
     from pipeline.device.board import load_board
     from pipeline.report.tables import deployment_tables
@@ -85,7 +98,7 @@ def deploy(
 
 @verb
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--board", default="mps2_an386", show_default=True, help="Where it is to run.")
+@BOARD
 @ENGINE
 @KEEP_CHANNELS
 @click.option(
@@ -118,7 +131,14 @@ def plan(
     runtime: str | None,
     json_path: Path | None,
 ) -> None:
-    """Show the memory plan and the sizes of MODEL (.tflite) without building anything."""
+    """Show the memory plan and the sizes of MODEL (.tflite) without building anything.
+
+    Examples:
+      espalier plan model.tflite
+      espalier plan model.tflite --board esp32 --svg memory.svg
+      espalier plan model.tflite --engine tflm
+      espalier plan model.tflite --tflm-offline planned.tflite
+    """
     from pipeline import stages
     from pipeline.device.board import load_board
     from pipeline.report.memory import plan_report
@@ -134,7 +154,8 @@ def plan(
     if engine == "tflm":
         _plan_tflm(model, facts, svg_path, json_path)
         return
-    made = stages.plan_model(model, facts, keep_constant_channels=keep_constant_channels)
+    with click.get_current_context().obj.reporter().steps("planning"):
+        made = stages.plan_model(model, facts, keep_constant_channels=keep_constant_channels)
     if svg_path is not None:
         write_text("--svg", svg_path, memory_picture(made))
     show(plan_report(made, stages.layer_macs(made), facts), json_path, plan_tables)
@@ -172,7 +193,11 @@ def _plan_tflm_offline(
     type=click.Path(file_okay=False, path_type=Path),
     help="A new or empty folder.",
 )
-@click.option("--board", help="Whose core's kernels to take.  [default: those for any core]")
+@click.option(
+    "--board",
+    shell_complete=words.boards,
+    help="Whose core's kernels to take.  [default: those for any core]",
+)
 @CAMERA
 @ENGINE
 @KEEP_CHANNELS
@@ -184,7 +209,12 @@ def generate(
     camera: str | None,
     keep_constant_channels: bool,
 ) -> None:
-    """Write MODEL (.tflite) as C11 with the kernels it calls, or as C++ for TFLM."""
+    """Write MODEL (.tflite) as C11 with the kernels it calls, or as C++ for TFLM.
+
+    Examples:
+      espalier generate model.tflite --out my_project/model
+      espalier generate model.tflite --out model --camera 160x120:rgb565
+    """
     from pipeline import stages
     from pipeline.data.frames import parse_camera
     from pipeline.device.board import load_board
@@ -193,15 +223,17 @@ def generate(
     command += f" --camera {camera}" if camera else ""
     command += " --engine tflm" if engine == "tflm" else ""
     command += " --keep-constant-channels" if keep_constant_channels else ""
-    for name in stages.export_sources(
-        model,
-        out,
-        command=command,
-        board=None if board is None else load_board(board),
-        engine=engine,
-        keep_constant_channels=keep_constant_channels,
-        camera=None if camera is None else parse_camera(camera),
-    ):
+    with click.get_current_context().obj.reporter().steps("generating"):
+        names = stages.export_sources(
+            model,
+            out,
+            command=command,
+            board=None if board is None else load_board(board),
+            engine=engine,
+            keep_constant_channels=keep_constant_channels,
+            camera=None if camera is None else parse_camera(camera),
+        )
+    for name in names:
         click.echo(out / name)
 
 
@@ -232,7 +264,12 @@ def slim(
     keep_bias_scales: bool,
     json_path: Path | None,
 ) -> None:
-    """Write a .tflite without what no operator reads, and prove that outputs stay the same."""
+    """Write a .tflite without what no operator reads, and prove that outputs stay the same.
+
+    Examples:
+      espalier slim model.tflite small.tflite
+      espalier slim model.tflite small.tflite --constant-channels
+    """
     from pipeline import stages
     from pipeline.report.slim_table import slim_tables
 
@@ -249,7 +286,12 @@ def slim(
 @verb
 @JSON
 def boards(json_path: Path | None) -> None:
-    """List the boards."""
+    """List the boards.
+
+    Examples:
+      espalier boards
+      espalier boards --json boards.json
+    """
     import dataclasses
 
     from pipeline.device.board import board_names, load_board

@@ -1,8 +1,7 @@
-"""What the verbs share: the session, the group that holds them, options that several take."""
+"""What the verbs share: the session, and options that several take."""
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from pipeline.cli import words
+from pipeline.cli.help import Choice, Verb
 
 if TYPE_CHECKING:
     from pipeline.report.progress import Reporter
@@ -23,27 +25,19 @@ class Session:
 
     debug: bool = False
     quiet: bool = False
+    _reporter: Reporter | None = None
 
     def reporter(self) -> Reporter:
         """Progress on standard error."""
         from pipeline.report.progress import Reporter
 
-        return Reporter(quiet=self.quiet)
+        if self._reporter is None:
+            self._reporter = Reporter(quiet=self.quiet)
+        return self._reporter
 
-
-class Verbs(click.Group):
-    """A group that helps with misspelt verbs."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a verb; UsageError with the nearest one where there is none of that name."""
-        name = args[0]
-        if self.get_command(ctx, name) is None and not name.startswith("-"):
-            close = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
-            hint = f"Did you mean '{close[0]}'?" if close else "See espalier --help."
-            raise click.UsageError(f"No such verb: '{name}'. {hint}", ctx)
-        return super().resolve_command(ctx, args)
+    def place(self) -> str:
+        """What the verb is doing, or was doing when it broke off; "" where it did not tell."""
+        return "" if self._reporter is None else self._reporter.place
 
 
 def common(function: _Function) -> _Function:
@@ -67,7 +61,7 @@ def common(function: _Function) -> _Function:
 
 def verb(function: Callable[..., None]) -> click.Command:
     """A verb under its function's name, with the options that every verb has."""
-    return click.command(function.__name__)(common(function))
+    return click.command(function.__name__, cls=Verb)(common(function))
 
 
 def with_options(*options: Callable[[_Function], _Function]) -> Callable[[_Function], _Function]:
@@ -87,7 +81,11 @@ JSON = click.option(
     help="Also write the figures here; '-' prints them instead of tables.",
 )
 BOARD = click.option(
-    "--board", default="mps2_an386", show_default=True, help="A folder of boards/."
+    "--board",
+    default="mps2_an386",
+    show_default=True,
+    shell_complete=words.boards,
+    help="A folder of boards/; `espalier boards` lists them.",
 )
 KEEP_CHANNELS = click.option(
     "--keep-constant-channels",
@@ -101,12 +99,13 @@ CAMERA = click.option(
     "training, crop or fit.",
 )
 ENGINES = ("aot", "tflm")
-ENGINE = click.option("--engine", default="aot", show_default=True, type=click.Choice(ENGINES))
+ENGINE = click.option("--engine", default="aot", show_default=True, type=Choice(ENGINES))
+TOOLCHAINS = ("auto", "gcc", "zig")
 TOOLCHAIN = click.option(
     "--toolchain",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "gcc", "zig"]),
+    type=Choice(TOOLCHAINS),
     help="auto: GCC where it is on PATH, else Zig.",
 )
 # What changes a CONFIG, and where its run goes.
@@ -116,6 +115,7 @@ CONFIG_KEYS = with_options(
         "overrides",
         multiple=True,
         metavar="SECTION.KEY=VALUE",
+        shell_complete=words.keys,
         help="Override a key of CONFIG (repeatable).",
     ),
     click.option("--data", help="Override data.source: a folder or file, or 'synthetic'."),

@@ -42,9 +42,11 @@ def parity(
 ) -> None:
     """Compare MODEL on the same inputs: float, TFLite, TFLM, generated engine, device.
 
-    MODEL is a .tflite, or a .keras with --data. Example:
+    MODEL is a .tflite, or a .keras with --data.
 
-    espalier parity model.tflite --float model.keras --inputs random:1:20 --board mps2_an386
+    Examples:
+      espalier parity model.tflite
+      espalier parity model.tflite --float model.keras --inputs random:1:20 --board mps2_an386
     """
     from pipeline import stages
     from pipeline.device.board import load_board

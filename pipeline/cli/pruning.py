@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from pipeline.cli import words
 from pipeline.cli.options import JSON, verb
 from pipeline.cli.output import check_writable, show
 from pipeline.errors import ConfigError
@@ -19,6 +20,7 @@ from pipeline.errors import ConfigError
     default="l1",
     show_default=True,
     metavar="M",
+    shell_complete=words.methods,
     help="A criterion, for pruning in one step, or a method of several; docs/pruning.md.",
 )
 @click.option("--ratio", type=float, metavar="R", help="Share of channels that goes.")
@@ -30,8 +32,17 @@ from pipeline.errors import ConfigError
     help="ram=48KiB,flash=96KiB,macs=3M,params=40k,accuracy>=0.85: any subset.",
 )
 @click.option("--accuracy-floor", type=float, metavar="A", help="Prune until it is reached.")
-@click.option("--board", help="Its RAM and flash are the budget, or what the result must fit.")
-@click.option("--criterion", default="", help="What scores channels in methods that leave it open.")
+@click.option(
+    "--board",
+    shell_complete=words.boards,
+    help="Its RAM and flash are the budget, or what the result must fit.",
+)
+@click.option(
+    "--criterion",
+    default="",
+    shell_complete=words.criteria,
+    help="What scores channels in methods that leave it open.",
+)
 @click.option("--scope", default="local", show_default=True, help="local, global or isomorphic.")
 @click.option("--reduction", default="sum", show_default=True, help="Of a group: sum, mean, max.")
 @click.option(
@@ -79,7 +90,13 @@ def prune(
     method_options: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Remove channels of MODEL (.keras or .h5), prove the result, and write it to --out."""
+    """Remove channels of MODEL (.keras or .h5), prove the result, and write it to --out.
+
+    Examples:
+      espalier prune model.keras --method l1 --ratio 0.5 --out small.keras
+      espalier prune model.keras --data ~/pictures --epochs 8 --keep-params 0.4 --out small.keras
+      espalier prune model.keras --board mps2_an386 --budget ram=48KiB,macs=3M --out small.keras
+    """
     from pipeline import stages
     from pipeline.device.board import load_board
     from pipeline.report.tables import prune_tables

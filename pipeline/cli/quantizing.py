@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli.help import Choice
 from pipeline.cli.options import CONFIG_KEYS, JSON, verb
 from pipeline.cli.output import check_writable, show
 from pipeline.cli.runs import chain
@@ -49,7 +50,7 @@ _MODEL_OPTIONS = {
 )
 @click.option(
     "--method",
-    type=click.Choice(_METHODS),
+    type=Choice(_METHODS),
     help="After training, or quantization-aware training.  [default: ptq]",
 )
 @click.option(
@@ -60,7 +61,7 @@ _MODEL_OPTIONS = {
 )
 @click.option(
     "--calibration",
-    type=click.Choice(_CALIBRATIONS),
+    type=Choice(_CALIBRATIONS),
     help="What makes a range of the values seen.  [default: min-max]",
 )
 @click.option(
@@ -71,8 +72,8 @@ _MODEL_OPTIONS = {
     default=None,
     help="Take each channel's mean error out of the biases.",
 )
-@click.option("--input-type", type=click.Choice(_EDGE_TYPES), help="[default: int8]")
-@click.option("--output-type", type=click.Choice(_EDGE_TYPES), help="[default: int8]")
+@click.option("--input-type", type=Choice(_EDGE_TYPES), help="[default: int8]")
+@click.option("--output-type", type=Choice(_EDGE_TYPES), help="[default: int8]")
 @click.option("--epochs", type=click.IntRange(min=1), help="Of --method qat.", metavar="N")
 @click.option("--learning-rate", type=float, help="Of --method qat, the highest.", metavar="X")
 @click.option("--flash", metavar="SIZE", help="Filters become int4 until it is this small.")
@@ -100,6 +101,12 @@ def quantize(subject: Path, json_path: Path | None, **options: Any) -> None:
 
     Of a MODEL (.keras or .h5) with --data: calibrate it on the training samples, write --out, and
     compare it with its float form on the test samples.
+
+    Examples:
+      espalier quantize run.toml
+      espalier quantize model.keras --data pictures --out model.tflite
+      espalier quantize model.keras --data pictures --compare
+      espalier quantize model.keras --data pictures --method qat --epochs 8 --out model.tflite
     """
     options["json_path"] = json_path
     is_config = subject.suffix == ".toml"

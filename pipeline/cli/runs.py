@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from pipeline.cli import words
 from pipeline.cli.options import CONFIG_OPTIONS, EXISTING, JSON, Session, verb
 from pipeline.cli.output import require_match, show
 from pipeline.errors import ConfigError
@@ -17,7 +18,13 @@ from pipeline.errors import ConfigError
 @CONFIG_OPTIONS
 @JSON
 def run(json_path: Path | None, **options: Any) -> None:
-    """Train, prune, quantize, deploy, measure and report what CONFIG (a run.toml) says."""
+    """Train, prune, quantize, deploy, measure and report what CONFIG (a run.toml) says.
+
+    Examples:
+      espalier run examples/person.toml
+      espalier run examples/pictures.toml --data ~/pictures --init trained.keras
+      espalier run examples/person.toml --set train.epochs=40 --set run.name=longer
+    """
     from pipeline.report.tables import run_tables
 
     report = chain("report", **options)
@@ -36,14 +43,26 @@ def _stage(stage: str, text: str) -> click.Command:
     return verb(CONFIG_OPTIONS(function))
 
 
-train = _stage("train", "Train the model of CONFIG; prints its folder.")
+train = _stage(
+    "train",
+    """Train the model of CONFIG; prints its folder.
+
+    Examples:
+      espalier train examples/person.toml
+    """,
+)
 
 
 @verb
-@click.argument("run_folder", type=EXISTING)
+@click.argument("run_folder", type=EXISTING, shell_complete=words.runs)
 @JSON
 def report(run_folder: Path, json_path: Path | None) -> None:
-    """Show the report of a finished run: a folder below runs/."""
+    """Show the report of a finished run: a folder below runs/.
+
+    Examples:
+      espalier report runs/person
+      espalier report runs/person --json -
+    """
     from pipeline.artifacts import read_json
     from pipeline.report.tables import run_tables
 

@@ -47,6 +47,10 @@ def study(
 
     What is finished is kept: the same command goes on where it was, and any number of processes
     and machines work on one study together (--worker).
+
+    Examples:
+      espalier study examples/studies/synthetic.toml
+      espalier study examples/studies/synthetic.toml --set equal.epochs=2 --json study.json
     """
     import json
 

@@ -11,6 +11,7 @@ from pipeline.data.resize import check_fit, resize_array
 from pipeline.errors import ConfigError
 from pipeline.records import Array, CameraFormat, PixelFormat
 from pipeline.samples import to_int8_input
+from pipeline.suggest import did_you_mean
 
 CAMERA_FORM = (
     "WIDTHxHEIGHT:FORMAT or WIDTHxHEIGHT:FORMAT:FIT, such as 160x120:rgb565 or 96x96:grey:fit"
@@ -33,7 +34,8 @@ def parse_camera(text: str) -> CameraFormat:
     if match[3] not in formats:
         raise ConfigError(
             f"camera {text!r}: the format must be one of {', '.join(formats)}. "
-            f"Received: {match[3]!r}. Let the camera deliver one of these."
+            f"Received: {match[3]!r}.{did_you_mean(match[3], formats)} "
+            "Let the camera deliver one of these."
         )
     for name, side in (("width", width), ("height", height)):
         if not 1 <= side <= MAX_SIDE:

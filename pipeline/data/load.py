@@ -54,7 +54,7 @@ def load_dataset(
         raise ConfigError(f"data size: expected at least 1 x 1 pixels. Received: {size}.")
     if spec == "synthetic" or spec.startswith("synthetic:"):
         return generate_synthetic(
-            _synthetic_count(spec),
+            synthetic_count(spec),
             spec=spec,
             size=size,
             seed=seed,
@@ -74,7 +74,8 @@ def load_dataset(
     raise ConfigError(f"data {spec!r}: expected {FORMS}. Received: {found}.")
 
 
-def _synthetic_count(spec: str) -> int:
+def synthetic_count(spec: str) -> int:
+    """How many pictures "synthetic" or "synthetic:N" draws. Raises ConfigError for any other N."""
     if spec == "synthetic":
         return DEFAULT_SYNTHETIC
     match = re.fullmatch(r"synthetic:([1-9]\d*)", spec)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ConfigError
+from pipeline.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -36,7 +37,10 @@ def check_fit(fit: str) -> Fit:
     for mode in get_args(Fit):
         if fit == mode:
             return mode  # type: ignore[no-any-return]
-    raise ConfigError(f"data fit: expected one of {', '.join(get_args(Fit))}. Received: {fit!r}.")
+    raise ConfigError(
+        f"data fit: expected one of {', '.join(get_args(Fit))}. Received: {fit!r}."
+        f"{did_you_mean(fit, get_args(Fit))}"
+    )
 
 
 def decode(data: bytes) -> Image.Image:

@@ -1,6 +1,5 @@
 """Boards: boards/<name>/board.toml, loaded strictly into a record."""
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from pathlib import Path
 from pipeline.errors import ConfigError
 from pipeline.paths import boards_path
 from pipeline.records import Board
+from pipeline.suggest import did_you_mean
 
 CLOCKS = ("instructions", "cycles", "microseconds", "host")
 UPLOADS = ("touch", "esptool")
@@ -44,11 +44,9 @@ def board_folder(name: str) -> Path:
     """The folder of a board. Raises ConfigError if there is no such board."""
     names = board_names()
     if name not in names:
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
         raise ConfigError(
-            f"Board: expected one of {', '.join(names)}. Received: '{name}'.{hint} "
-            "A new board is a new folder in boards/ with a board.toml."
+            f"Board: expected one of {', '.join(names)}. Received: '{name}'."
+            f"{did_you_mean(name, names)} A new board is a new folder in boards/ with a board.toml."
         )
     return boards_path() / name
 
@@ -72,9 +70,9 @@ def _parse_board(name: str, facts: Mapping[str, object], path: Path) -> Board:
     known = _TEXT_KEYS + _NUMBER_KEYS + _LIST_KEYS + _FLAG_KEYS + _USB_KEYS
     for key in facts:
         if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f" Did you mean '{close[0]}'?" if close else ""
-            raise ConfigError(f"{path}: unknown key '{key}'.{hint} Known: {', '.join(known)}.")
+            raise ConfigError(
+                f"{path}: unknown key '{key}'.{did_you_mean(key, known)} Known: {', '.join(known)}."
+            )
     for key in _REQUIRED_KEYS:
         if key not in facts:
             raise ConfigError(f"{path}: the key '{key}' is missing.")

@@ -9,6 +9,11 @@ from pathlib import Path
 from pipeline.errors import DeviceError
 from pipeline.paths import udev_rules_path
 
+INSTALL_RULES = (
+    f"sudo cp {udev_rules_path()} /etc/udev/rules.d/ && sudo udevadm control --reload && "
+    "sudo udevadm trigger"
+)
+
 _PROC = Path("/proc")
 
 
@@ -102,10 +107,9 @@ def permission_advice(port: str) -> str:
     """How to get leave to use a port."""
     group = _group_of(port)
     return (
-        "Your user may not use this port. Either install the rule for these boards once: 'sudo cp "
-        f"{udev_rules_path()} /etc/udev/rules.d/ && sudo udevadm control --reload && sudo udevadm "
-        f"trigger', and plug the board in again; or join the port's group: 'sudo usermod -aG "
-        f"{group} $USER', and log in again."
+        "Your user may not use this port. Either install the rule for these boards once: "
+        f"'{INSTALL_RULES}', and plug the board in again; or join the port's group: "
+        f"'sudo usermod -aG {group} $USER', and log in again."
     )
 
 

@@ -14,6 +14,7 @@ from pipeline.device.renode import RenodeDevice, find_renode
 from pipeline.device.unicorn import UnicornDevice
 from pipeline.errors import ConfigError
 from pipeline.records import Board, Firmware
+from pipeline.suggest import did_you_mean
 
 AUTO = "auto"
 
@@ -41,9 +42,10 @@ def resolve_emulator(requested: str, board: Board) -> str:
         return next((kind for kind in kinds if _is_installed(kind)), kinds[-1])
     if requested not in kinds:
         choices = ", ".join((AUTO, *kinds)) if kinds else "none: it is not emulated"
+        hint = did_you_mean(requested, (AUTO, *kinds))
         way_out = f" `espalier flash MODEL --board {board.name}` runs a model on the board itself."
         raise ConfigError(
-            f"emulator: board '{board.name}' runs on {choices}. Received: '{requested}'."
+            f"emulator: board '{board.name}' runs on {choices}. Received: '{requested}'.{hint}"
             + (way_out if board.upload else "")
         )
     return requested

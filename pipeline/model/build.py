@@ -12,6 +12,7 @@ from pipeline.model.mobilenet_v1 import build_mobilenet_v1
 from pipeline.model.mobilenet_v2 import build_mobilenet_v2
 from pipeline.model.resnet8 import build_resnet8
 from pipeline.quiet import import_tensorflow
+from pipeline.suggest import did_you_mean
 
 if TYPE_CHECKING:
     import keras
@@ -24,6 +25,15 @@ CLASSIFIERS: dict[str, Callable[..., Any]] = {
 }
 
 ARCHITECTURES = (*CLASSIFIERS, "autoencoder")
+
+
+def check_architecture(name: str) -> None:
+    """Raise ConfigError where no architecture has this name."""
+    if name not in ARCHITECTURES:
+        raise ConfigError(
+            f"model architecture: expected one of {', '.join(ARCHITECTURES)}. "
+            f"Received: {name!r}.{did_you_mean(name, ARCHITECTURES)}"
+        )
 
 
 def build_model(
@@ -45,14 +55,10 @@ def build_model(
     Raises:
         ConfigError: unknown name, a shape or a width that the architecture cannot take.
     """
+    check_architecture(architecture)
     import_tensorflow()
     import keras
 
-    if architecture not in ARCHITECTURES:
-        raise ConfigError(
-            f"model architecture: expected one of {', '.join(ARCHITECTURES)}. "
-            f"Received: {architecture!r}."
-        )
     rank = 1 if architecture == "autoencoder" else 3
     if len(input_shape) != rank:
         raise ConfigError(

@@ -26,6 +26,7 @@ from pipeline.prune.records import Cost, Evaluate, FineTune, MethodResult, Prune
 from pipeline.prune.select import Limits
 from pipeline.prune.surgery import materialise
 from pipeline.prune.weighing import Weighing
+from pipeline.suggest import did_you_mean
 
 if TYPE_CHECKING:
     import keras
@@ -85,10 +86,12 @@ def parse_budget(text: str) -> Budget:
 
 
 def _wrong_part(part: str) -> ConfigError:
+    name = re.split(r"[<>=\s]", part, maxsplit=1)[0]
     return ConfigError(
         f"budget: expected a list of {', '.join(f'{name}=N' for name in RESOURCES)} with N such as "
         "48KiB, 96kB or 3M, each at most once, and accuracy>=SHARE. Received: "
-        f"{part!r}. Write for example ram=48KiB,macs=3M,accuracy>=0.85."
+        f"{part!r}.{did_you_mean(name, (*RESOURCES, 'accuracy'))} Write for example "
+        "ram=48KiB,macs=3M,accuracy>=0.85."
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import numpy as np
 from pipeline.errors import ConfigError
 from pipeline.prune.records import ChannelGroup, IdVector, Lock, Member, Role
 from pipeline.prune.trace import AxisMap, Trace
+from pipeline.suggest import did_you_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +109,9 @@ def _resolve(trace: Trace, ignore: Sequence[str]) -> set[str]:
     found: set[str] = set()
     for name in ignore:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ConfigError(
                 f"ignore: expected names of layers of model {trace.model.name!r}. Received: "
-                f"{name!r}.{hint} List them with model.summary()."
+                f"{name!r}.{did_you_mean(name, known)} List them with model.summary()."
             )
         found |= known[name]
     return found

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.errors import ConfigError
 from pipeline.prune.records import ChannelGroup, FloatArray, PrunePlan, Shortfall
+from pipeline.suggest import did_you_mean
 
 SCOPES = ("local", "global", "isomorphic")
 
@@ -128,8 +129,8 @@ def _ratios(
 ) -> list[float]:
     if scope not in SCOPES:
         raise ConfigError(
-            f"scope: expected one of {', '.join(SCOPES)}. Received: {scope!r}. "
-            "Use local unless groups should compete."
+            f"scope: expected one of {', '.join(SCOPES)}. Received: {scope!r}."
+            f"{did_you_mean(scope, SCOPES)} Use local unless groups should compete."
         )
     if not isinstance(ratio, Mapping):
         check_ratio(ratio)

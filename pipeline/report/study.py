@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline import __version__
+from pipeline.report.activity import duration
 from pipeline.report.pareto import pareto_front
 
 SCHEMA_VERSION = 1
@@ -170,13 +171,5 @@ def trial_line(record: Mapping[str, Any], done: int, total: int, metric: str, le
         if record[COST_KEYS[name]] is not None
     ]
     accuracies = f"{record['validation'][metric]:.2%} validation, {record['test'][metric]:.2%} test"
-    left = f"; {_duration(left_s)} left" if done < total else ""
+    left = f"; {duration(left_s)} left" if done < total else ""
     return f"{head}: {accuracies}; {', '.join(costs)}; {record['seconds']:.0f} s{left}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 6000:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

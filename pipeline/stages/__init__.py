@@ -17,6 +17,15 @@ from pipeline.stages.firmware import Target
 from pipeline.stages.fitting import check_fits
 from pipeline.stages.flashing import FlashRequest, flash
 from pipeline.stages.measuring import BoardRequest, measure_on_board
+from pipeline.stages.new_run import (
+    Wishes,
+    new_config,
+    run_text,
+    suggested_budget,
+    suggested_size,
+    survey_samples,
+    write_new_run,
+)
 from pipeline.stages.offline_planning import plan_tflm_offline
 from pipeline.stages.parity import Parity, ParityRequest, check_parity
 from pipeline.stages.planning import export_sources, layer_macs, plan_model, plan_tflm
@@ -48,6 +57,7 @@ __all__ = [
     "SlimOptions",
     "Target",
     "Variants",
+    "Wishes",
     "build_model",
     "check_fits",
     "check_parity",
@@ -59,12 +69,18 @@ __all__ = [
     "flash_budget",
     "layer_macs",
     "measure_on_board",
+    "new_config",
     "plan_model",
     "plan_tflm",
     "plan_tflm_offline",
     "prune_file",
     "quantize_file",
     "run",
+    "run_text",
     "slim_file",
+    "suggested_budget",
+    "suggested_size",
+    "survey_samples",
+    "write_new_run",
     "write_outputs",
 ]

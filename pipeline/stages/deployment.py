@@ -83,7 +83,8 @@ def deploy(request: Request, target: Target, reporter: Reporter) -> Deployment:
     with folder.open(wait=True):
         tflite = quantized_model(request, stages)
         plan = stages.plan(tflite)
-        inputs = read_inputs(request.inputs, plan, reporter)
+        with reporter.steps("reading the inputs"):
+            inputs = read_inputs(request.inputs, plan, reporter)
         firmware = stages.build(stages.generate(plan), plan.graph.name, kernel_guards(plan))
     reporter.headline("measure")
     measurement = measure_firmware(tflite, target, firmware, inputs, reporter)

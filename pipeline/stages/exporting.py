@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import re
@@ -21,6 +20,7 @@ from pipeline.paths import licence_path
 from pipeline.records import Array, Board, CameraFormat, DeployPlan, KernelTarget, Tensor
 from pipeline.stages.firmware import input_facts
 from pipeline.stages.planning import library_sources, plan_model
+from pipeline.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from pipeline.codegen.export import ExportView, Variant
@@ -68,10 +68,9 @@ def export_library(request: ExportRequest) -> tuple[str, ...]:
     from pipeline.codegen.export import KINDS
 
     if request.kind not in KINDS:
-        close = difflib.get_close_matches(request.kind, KINDS, n=1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
         raise ConfigError(
-            f"--as: expected one of {', '.join(KINDS)}. Received: '{request.kind}'.{hint}"
+            f"--as: expected one of {', '.join(KINDS)}. Received: '{request.kind}'."
+            f"{did_you_mean(request.kind, KINDS)}"
         )
     name = request.name or default_name(request.model)
     if not _NAME.fullmatch(name):

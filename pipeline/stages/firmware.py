@@ -97,7 +97,8 @@ class Stages:
             return self.folder.stage_path(name)
         self.reporter.headline(title)
         start = time.monotonic()
-        path = self.folder.write_stage(name, key, write)
+        with self.reporter.steps(title):
+            path = self.folder.write_stage(name, key, write)
         self.folder.drop_state(name)
         self.reporter.log(f"done in {time.monotonic() - start:.1f} s")
         return path
@@ -118,7 +119,8 @@ class Stages:
         from pipeline.report.memory_picture import memory_picture
 
         keep = self.target.keep_constant_channels
-        plan = plan_model(tflite, self.target.board, keep_constant_channels=keep)
+        with self.reporter.steps("planning"):
+            plan = plan_model(tflite, self.target.board, keep_constant_channels=keep)
         if name:
             plan = dataclasses.replace(plan, graph=dataclasses.replace(plan.graph, name=name))
         check_fits(plan, self.target.board)
@@ -144,7 +146,8 @@ class Stages:
     def _plan_tflm(self, tflite: Path, name: str) -> TflmPlan:
         from pipeline.report.tflm import tflm_plan_report
 
-        plan = plan_tflm(tflite, self.target.board)
+        with self.reporter.steps("planning"):
+            plan = plan_tflm(tflite, self.target.board)
         if name:
             plan = dataclasses.replace(plan, graph=dataclasses.replace(plan.graph, name=name))
         check_fits(plan, self.target.board)
@@ -214,16 +217,18 @@ class Stages:
         def write(out: Path) -> None:
             # Where a failure leaves its log; the state of a finished stage is removed.
             work = self.folder.state_path(name, key)
-            build_firmware(
-                board,
-                engine,
-                source,
-                work,
-                model_name=name_on_line,
-                toolchain=compiler.kind,
-                guards=guards,
-                log=self.reporter.log,
-            )
+            with self.reporter.steps(f"compiling {board.name}-{engine}") as step:
+                build_firmware(
+                    board,
+                    engine,
+                    source,
+                    work,
+                    model_name=name_on_line,
+                    toolchain=compiler.kind,
+                    guards=guards,
+                    log=self.reporter.log,
+                    on_progress=step,
+                )
             for file in (ELF, SIZE, LOG):
                 shutil.copy2(work / file, out / file)
 
@@ -354,7 +359,7 @@ def measure_firmware(
             warmup=target.warmup,
             on_progress=step,
         )
-    return _with_estimate(measurement, target.board, firmware, inputs, expected)
+    return _with_estimate(measurement, target.board, firmware, inputs, expected, reporter)
 
 
 def _with_estimate(
@@ -363,6 +368,7 @@ def _with_estimate(
     firmware: Firmware,
     inputs: InputSet,
     expected: Sequence[Array],
+    reporter: Reporter,
 ) -> Measurement:
     """Run the first inputs once more, on a device whose ticks are estimated cycles, if any."""
     from pipeline.device.select import make_cycle_device
@@ -375,8 +381,16 @@ def _with_estimate(
     first_inputs = dataclasses.replace(
         inputs, names=inputs.names[some], x=tuple(x[some] for x in inputs.x), y=None
     )
-    with cycle_device as device:
-        run = measure(device, board, firmware, first_inputs, [y[some] for y in expected], warmup=0)
+    with cycle_device as device, reporter.steps("estimating cycles") as step:
+        run = measure(
+            device,
+            board,
+            firmware,
+            first_inputs,
+            [y[some] for y in expected],
+            warmup=0,
+            on_progress=step,
+        )
     estimate = CycleEstimate(
         flash_wait_states=board.flash_wait_states, inferences=run.ticks, layers=run.layer_ticks
     )

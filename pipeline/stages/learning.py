@@ -62,10 +62,16 @@ class Learning:
         )
         return dataset, split
 
+    @cached_property
+    def data_hash(self) -> str:
+        """What the data is, for manifests."""
+        with self.reporter.steps("looking for changes of the data"):
+            return data_identity(self.config.data.source)
+
     def train(self) -> Path:
         """Train the model; returns the folder with model.keras and facts.json."""
         config = self.config
-        inputs = {"data": data_identity(config.data.source)}
+        inputs = {"data": self.data_hash}
         if config.model.init:
             inputs["init"] = _hash_existing(Path(config.model.init), "model.init")
         sections = config.to_dict()
@@ -101,7 +107,7 @@ class Learning:
             settings["deploy"] = {"board": target.board.name, "toolchain": target.toolchain}
         key = stage_key(
             "prune",
-            inputs={"model": hash_file(model_path), "data": data_identity(config.data.source)},
+            inputs={"model": hash_file(model_path), "data": self.data_hash},
             config=settings,
             seed=config.run.seed,
         )
@@ -140,7 +146,7 @@ class Learning:
         del settings["data"]["source"], settings["quantize"]["max_drop"]
         key = stage_key(
             "quantize",
-            inputs={"model": hash_file(model_path), "data": data_identity(config.data.source)},
+            inputs={"model": hash_file(model_path), "data": self.data_hash},
             config=settings,
             seed=config.run.seed,
         )
@@ -173,8 +179,8 @@ class Learning:
         settings = self.config.model
         dataset, _ = self.data
         shape, num_classes = dataset.x.shape[1:], len(dataset.class_names)
-        self.reporter.log("starting TensorFlow")
-        import_tensorflow()
+        with self.reporter.steps("starting TensorFlow"):
+            import_tensorflow()
         if settings.init:
             start = load_initial(Path(settings.init), shape, num_classes)
             for note in start.notes:
@@ -255,8 +261,10 @@ class Learning:
         }
 
     def _tell_epoch(self, report: EpochReport) -> None:
+        epoch = f"epoch {report.epoch} of {report.epochs}"
+        self.reporter.reached(epoch)
         self.reporter.log(
-            f"epoch {report.epoch} of {report.epochs}: loss {report.train_loss:.3f}, validation "
+            f"{epoch}: loss {report.train_loss:.3f}, validation "
             f"loss {report.val_loss:.3f}, balanced accuracy {report.val_balanced_accuracy:.2%}"
             f"{' *' if report.best else ''}"
         )

@@ -74,8 +74,10 @@ def measure_on_board(request: BoardRequest, reporter: Reporter) -> dict[str, Any
         client.connect()
         info = client.info()
         check_identity(device, info, {"board": request.board.name})
-        subject = _subject(request, port, info)
-        inputs = read_inputs(request.inputs, subject.plan, reporter)
+        with reporter.steps("planning"):
+            subject = _subject(request, port, info)
+        with reporter.steps("reading the inputs"):
+            inputs = read_inputs(request.inputs, subject.plan, reporter)
         measured = _measure(request, port, (device, client), subject, inputs, reporter)
     return measurement_report(
         subject.plan,

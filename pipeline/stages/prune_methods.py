@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pipeline.config import suggestion
 from pipeline.errors import ConfigError
 from pipeline.prune.budget import parse_budget
 from pipeline.prune.criteria.table import CRITERIA, criterion_named
@@ -16,6 +15,7 @@ from pipeline.prune.records import Cost, Evaluate, FineTune, MethodResult, Step
 from pipeline.prune.select import Limits
 from pipeline.records import InputSet
 from pipeline.stages.prune_table import METHODS, parse_options
+from pipeline.suggest import suggestion
 
 if TYPE_CHECKING:
     from pipeline.model.load import KerasModel

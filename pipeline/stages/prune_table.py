@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.config import suggestion
 from pipeline.errors import ConfigError
 from pipeline.prune.fit import RESOURCES
 from pipeline.prune.methods.blockwise import prune_blockwise
@@ -18,6 +17,7 @@ from pipeline.prune.methods.multistage import prune_multistage
 from pipeline.prune.methods.slimming import prune_slimming
 from pipeline.prune.methods.unstructured import prune_combined, prune_unstructured
 from pipeline.prune.records import MethodResult
+from pipeline.suggest import suggestion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,12 +78,15 @@ def prune_file(
 
     check_settings(_with_board(settings, board), has_data=data is not None)
     reporter.headline("prune")
-    model = read_model(path)
+    with reporter.steps("reading the model"):
+        model = read_model(path)
     if data is None:
         return prune_model(model, settings, None, board, reporter)
+    with reporter.steps("looking for changes of the data"):
+        identity = data_identity(data)
     key = stage_key(
         "prune",
-        inputs={"model": hash_file(path), "data": data_identity(data)},
+        inputs={"model": hash_file(path), "data": identity},
         config={"settings": dataclasses.asdict(settings), "board": board and board.name},
         seed=settings.seed,
     )
@@ -91,8 +94,10 @@ def prune_file(
     with folder.open(wait=True):
         section = data_section(data, tuple(model.inputs[0].shape[1:]), path)
         dataset = load_samples(section, settings.seed, reporter)
-        samples = dataset, split_dataset(dataset, SplitOptions(seed=settings.seed))
+        with reporter.steps("looking for near-duplicates") as step:
+            split = split_dataset(dataset, SplitOptions(seed=settings.seed), step)
         states = folder.state_path("prune", key)
+        samples = dataset, split
         pruned = prune_model(model, settings, samples, board, reporter, states=states)
     folder.remove()
     return pruned
@@ -145,14 +150,16 @@ def prune_model(
         log=reporter.log,
     )
     deployed: dict[str, Any] | None = None
-    if settings.budget:
-        result, deployed = _to_budget(job, board, reporter, toolchain)
-    elif settings.accuracy_floor is not None:
-        result = _to_floor(job, settings.accuracy_floor)
-    else:
-        result = run_method(job)
+    with reporter.steps(f"pruning by {settings.method}"):
+        if settings.budget:
+            result, deployed = _to_budget(job, board, reporter, toolchain)
+        elif settings.accuracy_floor is not None:
+            result = _to_floor(job, settings.accuracy_floor)
+        else:
+            result = run_method(job)
     if board is not None and deployed is None:
-        deployed = DeployedCost(board, reporter, toolchain=toolchain).fit(result.model)
+        with reporter.steps("seeing whether it fits"):
+            deployed = DeployedCost(board, reporter, toolchain=toolchain).fit(result.model)
     before = {} if learning is None else learning.test(model)
     after = {} if learning is None else learning.test(result.model)
     report = {

@@ -13,6 +13,7 @@ from pipeline.config import TEST_SPLIT, RunConfig
 from pipeline.device.board import load_board
 from pipeline.device.select import resolve_emulator
 from pipeline.errors import MismatchError
+from pipeline.model.build import check_architecture
 from pipeline.paths import runs_path
 from pipeline.records import AnyPlan, Firmware, InputSet
 from pipeline.report.deployment import deployment_report
@@ -44,12 +45,26 @@ def run(config: RunConfig, last: str, runs: Path | None, reporter: Reporter) -> 
     Raises:
         PipelineError: any; see the stages.
     """
-    deploy = config.deploy
+    target = check_run(config)
+    folder = RunFolder((runs or runs_path()) / config.run.name)
+    with folder.open():
+        stages = Stages(folder, target, reporter, command=f"espalier run {config.run.name}")
+        return _run_until(last, config, stages)
+
+
+def check_run(config: RunConfig) -> Target:
+    """Refuse what no stage would take, before the first one starts; gives where the model goes.
+
+    Raises:
+        ConfigError: an architecture, a method or a board that there is not, or that does not go
+            with the rest.
+    """
+    check_architecture(config.model.architecture)
     if config.prune.method:
-        # A wrong setting shows now rather than after the training.
         check_settings(prune_settings(config), has_data=True)
+    deploy = config.deploy
     board = load_board(deploy.board)
-    target = Target(
+    return Target(
         board=board,
         engine=deploy.engine,
         toolchain=deploy.toolchain,
@@ -57,10 +72,6 @@ def run(config: RunConfig, last: str, runs: Path | None, reporter: Reporter) -> 
         warmup=deploy.warmup,
         keep_constant_channels=deploy.keep_constant_channels,
     )
-    folder = RunFolder((runs or runs_path()) / config.run.name)
-    with folder.open():
-        stages = Stages(folder, target, reporter, command=f"espalier run {config.run.name}")
-        return _run_until(last, config, stages)
 
 
 def _run_until(last: str, config: RunConfig, stages: Stages) -> Any:

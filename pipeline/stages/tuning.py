@@ -113,11 +113,11 @@ class Tuning:
         self._calls += 1
         # Where channels are gone, batch statistics are of another model; moving averages, at a
         # momentum of 0.999 in MobileNets, would not come round in a few epochs.
-        recalibrate(model, self.scoring)
-        trainer = self._trainer(model)
         before = self._epochs_done
         planned = max(self._planned or 0, before + epochs)
         with self._reporter.steps("fine-tuning") as step:
+            recalibrate(model, self.scoring)
+            trainer = self._trainer(model)
             trainer.run(
                 epochs=epochs,
                 state_path=self._states and self._states / f"tuning-{self._calls:03d}.npz",
@@ -150,8 +150,10 @@ class Tuning:
         return trainer
 
     def _tell(self, report: EpochReport, before: int, planned: int) -> None:
+        epoch = f"epoch {before + report.epoch} of {planned}"
+        self._reporter.reached(epoch)
         self._reporter.log(
-            f"epoch {before + report.epoch} of {planned}: loss {report.train_loss:.3f}, validation "
+            f"{epoch}: loss {report.train_loss:.3f}, validation "
             f"balanced accuracy {report.val_balanced_accuracy:.2%}{' *' if report.best else ''}"
         )
 
@@ -170,7 +172,8 @@ class Tuning:
 
         view = classifier_view(model)
         x, y = self._dataset.x[side], self._dataset.y[side]
-        scores = predict_float(view.model, x, scaling=view.scaling)
+        with self._reporter.steps("evaluating"):
+            scores = predict_float(view.model, x, scaling=view.scaling)
         predicted = scores.argmax(axis=1)
         metrics = {
             "accuracy": float((predicted == y).mean()),

@@ -9,8 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import (
-    SYNTHETIC,
+from pipeline.config import SYNTHETIC
+from pipeline.errors import ConfigError
+from pipeline.prune.criteria.base import BATCH_NORM, NORMALIZATIONS, REDUCTIONS
+from pipeline.prune.criteria.table import CRITERIA
+from pipeline.prune.select import SCOPES
+from pipeline.stages.prune_methods import METHODS
+from pipeline.strict_toml import (
     check_known,
     checked_table,
     load_sections,
@@ -18,11 +23,6 @@ from pipeline.config import (
     read_tables,
     setting,
 )
-from pipeline.errors import ConfigError
-from pipeline.prune.criteria.base import BATCH_NORM, NORMALIZATIONS, REDUCTIONS
-from pipeline.prune.criteria.table import CRITERIA
-from pipeline.prune.select import SCOPES
-from pipeline.stages.prune_methods import METHODS
 
 EXAMPLE = "examples/studies/synthetic.toml"
 
@@ -92,7 +92,7 @@ class DataSection:
             which trained the model keeps the samples that it has seen out of the test.
     """
 
-    source: str = setting(SYNTHETIC, path=True)
+    source: str = setting(SYNTHETIC, path=True, words=(SYNTHETIC,))
     fit: str = setting("crop", choices=("crop", "fit"))
     dtype: str = setting("int8", choices=("int8", "uint8", "float32"))
     validation: float = setting(0.15, minimum=0.01, maximum=0.5)

@@ -208,11 +208,12 @@ def _work_off(config: StudyConfig, trials: Trials, queue: Queue, reporter: Repor
     total = queue.num_slots()
     done = len(queue.records())
     reporter.log(f"{done} of {total} trials are finished already" if done else f"{total} trials")
-    with _interrupts_that_arrive():
+    with _interrupts_that_arrive(), reporter.steps("trials") as step:
         while queue.has_waiting() or len(queue.records()) + len(queue.lost()) < total:
             record = queue.take(work) if queue.has_waiting() else None
             if record is not None:
                 finished = queue.records()
+                step(len(finished), total)
                 left = _left_s(finished.values(), total, queue.num_running() + 1)
                 reporter.log(trial_line(record, len(finished), total, config.study.metric, left))
                 continue

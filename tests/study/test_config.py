@@ -30,6 +30,11 @@ def test_defaults_and_paths(tmp_path: Path) -> None:
     assert config.data.source == "synthetic"
 
 
+def test_drawn_pictures_are_no_path(tmp_path: Path) -> None:
+    text = MINIMAL + '[data]\nsource = "synthetic:400"\n'
+    assert load_study(written(tmp_path, text)).data.source == "synthetic:400"
+
+
 def test_overrides_are_relative_to_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

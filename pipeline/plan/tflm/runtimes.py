@@ -14,6 +14,7 @@ from enum import Enum
 
 from pipeline.errors import ConfigError
 from pipeline.records import OpKind
+from pipeline.suggest import did_you_mean
 
 
 class Kernels(Enum):
@@ -284,7 +285,8 @@ def find_runtime(name: str) -> Runtime:
     """
     if name not in RUNTIMES:
         raise ConfigError(
-            f"custom_tflm: expected one of {', '.join(RUNTIMES)}. Received: '{name}'. A new "
-            "snapshot needs its facts in pipeline/plan/tflm/runtimes.py."
+            f"custom_tflm: expected one of {', '.join(RUNTIMES)}. Received: '{name}'."
+            f"{did_you_mean(name, RUNTIMES)} "
+            "A new snapshot needs its facts in pipeline/plan/tflm/runtimes.py."
         )
     return RUNTIMES[name]

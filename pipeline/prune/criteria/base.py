@@ -18,6 +18,7 @@ from pipeline.prune.groups import Grouping
 from pipeline.prune.records import ChannelGroup, FloatArray, Lock, Member, Role
 from pipeline.prune.surgery import weight_named
 from pipeline.prune.trace import Trace
+from pipeline.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from pipeline.records import InputSet
@@ -69,7 +70,8 @@ class Scoring:
         if self.batch_norm not in BATCH_NORM:
             raise ConfigError(
                 f"batch_norm: expected one of {', '.join(BATCH_NORM)}. Received: "
-                f"{self.batch_norm!r}. Use ignore for the plain weights."
+                f"{self.batch_norm!r}.{did_you_mean(self.batch_norm, BATCH_NORM)} "
+                "Use ignore for the plain weights."
             )
         layers = {axis.path: axis.layer for axis in self.trace.axes}
         object.__setattr__(self, "layers", layers)
@@ -210,6 +212,6 @@ def importance(
 def _check_choice(key: str, value: str, choices: dict[str, Any]) -> None:
     if value not in choices:
         raise ConfigError(
-            f"{key}: expected one of {', '.join(choices)}. Received: {value!r}. "
-            f"Use {next(iter(choices))} in case of doubt."
+            f"{key}: expected one of {', '.join(choices)}. Received: {value!r}."
+            f"{did_you_mean(value, choices)} Use {next(iter(choices))} in case of doubt."
         )

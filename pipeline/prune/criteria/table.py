@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-
 from pipeline.errors import ConfigError
 from pipeline.prune.criteria import bn_scale, fpgm, l1, l2, lamp, random
 from pipeline.prune.criteria.base import Criterion
 from pipeline.prune.criteria.taylor import LAYER_NORM, taylor
+from pipeline.suggest import did_you_mean
 
 CRITERIA: dict[str, Criterion] = {
     "l1": Criterion(name="l1", score=l1.score),
@@ -28,10 +27,8 @@ def criterion_named(name: str) -> Criterion:
         ConfigError: there is none of that name.
     """
     if name not in CRITERIA:
-        near = difflib.get_close_matches(name, CRITERIA, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ConfigError(
-            f"criterion: expected one of {', '.join(CRITERIA)}. Received: {name!r}.{hint} "
-            "Use l1 in case of doubt."
+            f"criterion: expected one of {', '.join(CRITERIA)}. Received: {name!r}."
+            f"{did_you_mean(name, CRITERIA)} Use l1 in case of doubt."
         )
     return CRITERIA[name]

@@ -26,6 +26,7 @@ from pipeline.prune.records import (
 from pipeline.prune.select import Limits, select
 from pipeline.prune.surgery import Bools, materialise
 from pipeline.prune.trace import Trace, trace_model
+from pipeline.suggest import did_you_mean
 
 if TYPE_CHECKING:
     import keras
@@ -163,8 +164,8 @@ def select_filters(
     """
     if strategy not in STRATEGIES:
         raise ConfigError(
-            f"strategy: expected one of {', '.join(STRATEGIES)}. Received: {strategy!r}. "
-            "Use independent in case of doubt."
+            f"strategy: expected one of {', '.join(STRATEGIES)}. Received: {strategy!r}."
+            f"{did_you_mean(strategy, STRATEGIES)} Use independent in case of doubt."
         )
     scoring = Scoring(trace=trace)
     gone = np.zeros(len(trace.roots), bool)

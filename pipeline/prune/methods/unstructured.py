@@ -24,6 +24,7 @@ from pipeline.prune.records import (
 from pipeline.prune.schedules import stage_ratios
 from pipeline.prune.select import Limits, check_ratio
 from pipeline.prune.surgery import Bools
+from pipeline.suggest import did_you_mean
 
 if TYPE_CHECKING:
     import keras
@@ -49,8 +50,8 @@ def kernels_of(model: keras.Model, kinds: str = "all") -> list[Any]:
     """
     if kinds not in KINDS:
         raise ConfigError(
-            f"kinds: expected one of {', '.join(KINDS)}. Received: {kinds!r}. Use all in case of "
-            "doubt."
+            f"kinds: expected one of {', '.join(KINDS)}. Received: {kinds!r}."
+            f"{did_you_mean(kinds, KINDS)} Use all in case of doubt."
         )
     found = []
     for layer in model._flatten_layers():
@@ -87,8 +88,8 @@ def smallest(
     check_ratio(sparsity, "sparsity")
     if scope not in SCOPES:
         raise ConfigError(
-            f"scope: expected one of {', '.join(SCOPES)}. Received: {scope!r}. Use global for "
-            "one threshold."
+            f"scope: expected one of {', '.join(SCOPES)}. Received: {scope!r}."
+            f"{did_you_mean(scope, SCOPES)} Use global for one threshold."
         )
     if scope == "layer":
         if held is None:
