@@ -22,8 +22,8 @@ from pipeline.stages.keys import stage_key
 if TYPE_CHECKING:
     from pipeline.data import Dataset, Split
     from pipeline.model.load import LoadedModel
-    from pipeline.model.train import EpochReport
     from pipeline.quantize.evaluate import Comparison
+    from pipeline.training.report import EpochReport
 
 # Interrupted trainings whose states are kept to go on from.
 _KEPT_TRAININGS = 4
