@@ -135,7 +135,7 @@ def _problem(call: Call) -> str | None:
         return f"{named} in channels_first (build it in channels_last and copy its weights)"
     if getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False):
         return f"{named} with weights that are quantized already (start from the float model)"
-    policy = getattr(layer, "dtype_policy", None)
+    policy: Any = getattr(layer, "dtype_policy", None)
     if getattr(layer, "weights", ()) and getattr(policy, "compute_dtype", "float32") != "float32":
         return f"{named} in {policy.compute_dtype} (build it in float32 and copy its weights)"
     if not getattr(layer, "weights", ()) or kind in _DROPOUT | _RANDOM | _CONSTANT:
