@@ -94,11 +94,12 @@ class Normalization(tf_keras.layers.BatchNormalization):  # type: ignore[misc]
             return super().call(inputs, training=True)
         # As Keras 3 computes it: the converter folds both in the same way.
         axis = self.axis[0] if isinstance(self.axis, list | tuple) else self.axis
-        shape = [1] * len(inputs.shape)
-        shape[axis] = inputs.shape[axis]
+        rank = len(inputs.shape)
+        shape = [inputs.shape[axis], *(1 for _ in range(rank - 1 - axis % rank))]
         weights = (self.moving_mean, self.moving_variance, self.beta, self.gamma)
         mean, variance, beta, gamma = (
-            None if weight is None else tf.reshape(weight, shape) for weight in weights
+            weight if weight is None or len(shape) == 1 else tf.reshape(weight, shape)
+            for weight in weights
         )
         return tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, self.epsilon)
 

@@ -57,6 +57,7 @@ _PASSING = frozenset(
         "ActivityRegularization",
     }
 )
+_POOLING = frozenset({"AveragePooling2D", "AveragePool", "MaxPool", "MaxPooling2D"})
 # What TensorFlow Lite fuses a ReLU with, besides convolutions.
 _FUSING = frozenset({"Add", "Subtract", "Multiply"})
 # With one tensor and constants, these go into the filter and bias of the convolution before them.
@@ -154,7 +155,7 @@ class _Placer:
                 own = _own_range(step, ref, self._graph.output)
                 if isinstance(own, FixedRange):
                     ranges[ref.index] = own
-                elif own and not self._is_fused(step, ref):
+                elif own and not self._is_fused(step, ref) and not self._ends_pooling(step):
                     ranges[ref.index] = LearnedRange(ref.index, Follows.AVERAGE)
         self._share(ranges)
         moving = frozenset(
@@ -219,11 +220,25 @@ class _Placer:
             return False
         if reader.name in self._folded:
             return True
+        if _is_constant(step) and reader.kind is Kind.WEIGHTED:
+            # They go into the convolution behind them as well.
+            return True
         absorbs = self._absorbs_constants(step)
         if absorbs and (_is_constant(reader) or _function_name(reader) == "hard_sigmoid"):
             return True
         fuses = absorbs or step.kind is Kind.NORM or type(step.layer).__name__ in _FUSING
         return fuses and _is_relu(reader)
+
+    def _ends_pooling(self, step: Step) -> bool:
+        """Whether a step is a ReLU fused with the pooling before it, whose range it keeps."""
+        if not _is_relu(step):
+            return False
+        maker = self._makers.get(step.inputs[0].index)
+        return (
+            maker is not None
+            and type(maker.layer).__name__ in _POOLING
+            and self._only_reader(step.inputs[0]) is step
+        )
 
     def _absorbs_constants(self, step: Step) -> bool:
         """Whether constants behind a step go into the filter and bias of a convolution."""
