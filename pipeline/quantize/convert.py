@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +52,20 @@ def quantize_model(
     _check_single(model)
     samples = pinned_calibration(calibration, tuple(model.input_shape[1:]), scaling)
     log(f"quantize: calibrating int8 with {len(calibration)} samples")
-    tflite = _convert(model, samples, edges)
+    failure: Exception | None = None
+    with captured_native_output() as output:
+        try:
+            tflite = _convert(model, samples, edges)
+        except Exception as error:
+            # The converter raises its own ConverterError, ValueError, RuntimeError and
+            # others; each means that this model is beyond it.
+            failure = error
+    if failure is not None:
+        raise UnsupportedModelError(
+            f"model {model.name!r} cannot be converted to int8. Received from TensorFlow Lite: "
+            f"{_reason(failure, output.text)}. Replace the layers named there, or leave them "
+            "out of the model and run them on the host."
+        ) from failure
     check_full_int8(tflite)
     check_ranges(tflite)
     log(f"quantize: {len(tflite):,} bytes of .tflite")
@@ -124,45 +137,12 @@ def _convert(model: keras.Model, samples: npt.NDArray[np.float32], edges: EdgeTy
             yield [sample[None]]
 
     converter = tf.lite.TFLiteConverter.from_keras_model(fixed)
-    return run_converter(converter, representative, edges, f"model {model.name!r}")
-
-
-def run_converter(
-    converter: Any,
-    representative: Callable[[], Iterator[list[npt.NDArray[np.float32]]]],
-    edges: EdgeTypes,
-    what: str,
-) -> bytes:
-    """Let a TFLiteConverter make full int8, without its chatter.
-
-    Args:
-        converter: of a model of batch 1.
-        representative: yields a batch of one sample, as the model takes it, at a time.
-        edges: types of the input and the output.
-        what: is converted, for messages.
-    Raises:
-        UnsupportedModelError: it cannot be converted; names the layers.
-    """
-    import tensorflow as tf
-
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = getattr(tf, edges.input)
     converter.inference_output_type = getattr(tf, edges.output)
-    failure: Exception | None = None
-    with captured_native_output() as output:
-        try:
-            return bytes(converter.convert())
-        except Exception as error:
-            # The converter raises its own ConverterError, ValueError, RuntimeError and
-            # others; each means that this model is beyond it.
-            failure = error
-    raise UnsupportedModelError(
-        f"{what} cannot be converted to int8. Received from TensorFlow Lite: "
-        f"{_reason(failure, output.text)}. Replace the layers named there, or leave them "
-        "out of the model and run them on the host."
-    ) from failure
+    return bytes(converter.convert())
 
 
 def _reason(error: Exception, native_output: str) -> str:

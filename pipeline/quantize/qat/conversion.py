@@ -11,17 +11,20 @@ Imported only after `import_tfmot`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 import tf_keras
 
+from pipeline.errors import UnsupportedModelError
 from pipeline.quantize.check import check_full_int8, check_ranges
-from pipeline.quantize.convert import run_converter
+from pipeline.quantize.convert import _reason
 from pipeline.quantize.qat.bridge import Bridged
 from pipeline.quantize.qat.quantizers import CONVERTING, OBSERVING
 from pipeline.quantize.settings import EdgeTypes
+from pipeline.quiet import captured_native_output
 
 _BATCH = 64
 
@@ -57,9 +60,30 @@ def convert(bridged: Bridged, samples: npt.NDArray[np.float32], edges: EdgeTypes
         for sample in samples:
             yield [sample[None]]
 
+    converter = tf.lite.TFLiteConverter.from_keras_model(fixed)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = getattr(tf, edges.input)
+    converter.inference_output_type = getattr(tf, edges.output)
     with bridged.mode.being(CONVERTING):
-        converter = tf.lite.TFLiteConverter.from_keras_model(fixed)
-        tflite = run_converter(converter, representative, edges, f"model {name!r}")
+        tflite = _run(converter, name)
     check_full_int8(tflite)
     check_ranges(tflite)
     return tflite
+
+
+def _run(converter: Any, name: str) -> bytes:
+    """What a converter makes, without its chatter; its failures as ours."""
+    failure: Exception | None = None
+    with captured_native_output() as output:
+        try:
+            return bytes(converter.convert())
+        except Exception as error:
+            # ConverterError, ValueError, RuntimeError and others: this model is beyond it.
+            failure = error
+    raise UnsupportedModelError(
+        f"model {name!r} cannot be converted to int8. Received from TensorFlow Lite: "
+        f"{_reason(failure, output.text)}. Replace the layers named there, or leave them "
+        "out of the model and run them on the host."
+    ) from failure
