@@ -179,7 +179,8 @@ class _Placer:
                 steps = joined.pop(before, []) if before != after else []
                 joined[after] += steps
                 group = {i: after if g == before else g for i, g in group.items()}
-            joined[group[members[0]]].append(step)
+            if members:
+                joined[group[members[0]]].append(step)
         for index in [index for index, own in ranges.items() if isinstance(own, LearnedRange)]:
             steps = joined.get(group[index], [])
             follows = Follows.AVERAGE
