@@ -69,6 +69,8 @@ def test_it_learns_in_int8_and_leaves_the_model_alone(untrained: keras.Model) ->
         np.testing.assert_array_equal(old, new)
 
 
+# Four trainings, each with its own conversion.
+@pytest.mark.slow
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     untrained: keras.Model, tmp_path: Path
 ) -> None:
