@@ -28,6 +28,8 @@ LEVELS = {
     "config_text": 1,
     "artifacts": 1,
     "reference": 1,
+    "keras_graph": 1,
+    "training": 1,
     "ops": 1,
     "device": 1,
     "data": 2,
@@ -47,10 +49,12 @@ LEVELS = {
 
 # Third-party (and a few standard) libraries, and the only places that may import them.
 HOMES = {
-    "tensorflow": {"data", "model", "prune", "quantize"},
+    "tensorflow": {"data", "model", "prune", "quantize", "training"},
+    "tensorflow_model_optimization": {"quantize"},
+    "tf_keras": {"quantize"},
     "jax": {"prune"},
     "torch": {"prune"},
-    "keras": {"data", "model", "prune", "quantize"},
+    "keras": {"data", "keras_graph", "model", "prune", "quantize"},
     "h5py": {"model"},
     "ai_edge_litert": {"plan", "reference"},
     "flatbuffers": {"plan", "quantize"},

@@ -1,17 +1,17 @@
 """Builders, loading and training of Keras models."""
 
-from pipeline.model.augment import GENTLE, AugmentOptions
 from pipeline.model.build import ARCHITECTURES, build_model
 from pipeline.model.facts import ModelFacts, model_facts
 from pipeline.model.load import LoadedModel, load_initial, load_model, save_model
 from pipeline.model.train import (
     FRESH,
     TRANSFER,
-    EpochReport,
     TrainOptions,
     TrainResult,
     train_model,
 )
+from pipeline.training.augment import GENTLE, AugmentOptions
+from pipeline.training.report import EpochReport
 
 __all__ = [
     "ARCHITECTURES",

@@ -12,11 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ConfigError
-from pipeline.model.augment import GENTLE, AugmentOptions, augment_batch
-from pipeline.model.training_state import TrainingState, fingerprint, load_state, save_state
 from pipeline.quiet import import_tensorflow
 from pipeline.records import Array
 from pipeline.samples import DEFAULT_SCALING, InputScaling, balanced_accuracy, to_model_input
+from pipeline.training.augment import GENTLE, AugmentOptions, augment_batch
+from pipeline.training.classes import check_samples, class_weights
+from pipeline.training.report import EpochReport
+from pipeline.training.schedule import warm_cosine
+from pipeline.training.state import TrainingState, fingerprint, load_state, save_state
 
 if TYPE_CHECKING:
     import keras
@@ -70,28 +73,6 @@ def num_epochs(options: TrainOptions, num_samples: int) -> int:
     if options.epochs:
         return options.epochs
     return min(_MAX_AUTOMATIC, max(_MIN_AUTOMATIC, round(_AUTOMATIC_SAMPLES / num_samples)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochReport:
-    """What one epoch gave; accuracies on the validation samples in [0, 1].
-
-    Attributes:
-        epoch: counted from 1.
-        epochs: at most.
-        train_loss, val_loss: cross entropy; the former with augmentation and smoothing.
-        val_accuracy: plain.
-        val_balanced_accuracy: mean of the classes' recalls.
-        best: whether this epoch's weights are the best so far.
-    """
-
-    epoch: int
-    epochs: int
-    train_loss: float
-    val_loss: float
-    val_accuracy: float
-    val_balanced_accuracy: float
-    best: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,18 +141,7 @@ def _check(
         raise ConfigError(
             f"train learning_rate: expected 0 to 1. Received: {options.learning_rate}."
         )
-    num_classes = int(model.output_shape[-1])
-    for name, (x, y) in (("training", train), ("validation", val)):
-        if len(x) == 0 or x.shape[1:] != tuple(model.input_shape[1:]):
-            raise ConfigError(
-                f"{name} samples: expected shape {list(model.input_shape[1:])}, the model's "
-                f"input. Received: {len(x)} of shape {list(x.shape[1:])}."
-            )
-        if y.min() < 0 or y.max() >= num_classes:
-            raise ConfigError(
-                f"{name} labels: expected 0 to {num_classes - 1}, the model's outputs. "
-                f"Received: {y.min()} to {y.max()}."
-            )
+    check_samples(tuple(model.input_shape[1:]), int(model.output_shape[-1]), train, val)
 
 
 class Trainer:
@@ -199,11 +169,7 @@ class Trainer:
         self._x, self._y = train
         self._val_x, self._val_y = val
         self._num_classes = int(model.output_shape[-1])
-        counts = np.bincount(self._y, minlength=self._num_classes)
-        present = counts > 0
-        self._class_weights = np.where(
-            present, len(self._y) / (present.sum() * np.maximum(counts, 1)), 0.0
-        ).astype(np.float32)
+        self._class_weights = class_weights(self._y, self._num_classes)
         self._steps = math.ceil(len(self._x) / options.batch_size)
         self._optimizer = keras.optimizers.AdamW(
             learning_rate=options.learning_rate, weight_decay=options.weight_decay
@@ -314,11 +280,8 @@ class Trainer:
 
     def _rate(self, step: int) -> float:
         options = self._options
-        warmup = options.warmup_epochs * self._steps
-        if step < warmup:
-            return options.learning_rate * (step + 1) / (warmup + 1)
-        share = (step - warmup) / max(1.0, self._epochs * self._steps - warmup)
-        return options.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+        steps, warmup = self._epochs * self._steps, options.warmup_epochs * self._steps
+        return options.learning_rate * warm_cosine(step, steps, warmup)
 
     def _decay(self, step: int) -> float:
         # The first steps average over what there is, or the start would weigh for long.

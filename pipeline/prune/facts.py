@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.prune.graph import Call, FlatGraph, flatten
+from pipeline.keras_graph import Call, FlatGraph, flatten
 from pipeline.prune.records import ModelFacts
 
 if TYPE_CHECKING:

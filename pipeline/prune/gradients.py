@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import UnsupportedModelError
-from pipeline.prune.graph import Call, is_tensor_ref
+from pipeline.keras_graph import Call, is_tensor_ref
 from pipeline.prune.records import ChannelGroup, IdVector, Role
 from pipeline.prune.trace import Trace
 from pipeline.records import Array

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import ConfigError
+from pipeline.keras_graph import last_call
 from pipeline.prune.gradients import Loss
-from pipeline.prune.graph import last_call
 from pipeline.prune.trace import Trace
 from pipeline.records import InputSet
 

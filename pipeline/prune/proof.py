@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.errors import MismatchError
+from pipeline.keras_graph import Call, last_call
 from pipeline.prune.gradients import invoke, run_graph
-from pipeline.prune.graph import Call, last_call
 from pipeline.prune.records import FloatArray, PrunePlan, Role
 from pipeline.prune.surgery import kept_ids, materialise, weight_named
 from pipeline.prune.trace import Trace, trace_model

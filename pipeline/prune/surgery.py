@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import UnsupportedModelError
-from pipeline.prune.graph import (
+from pipeline.keras_graph import (
     functional_of,
     input_layers,
     node_calls,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UnsupportedModelError
-from pipeline.prune.graph import Call, FlatGraph, flatten
+from pipeline.keras_graph import Call, FlatGraph, flatten
 from pipeline.prune.records import IdVector, Role
 from pipeline.prune.union import ChannelIds
 

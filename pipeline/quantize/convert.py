@@ -73,7 +73,7 @@ def convert_calibrated(
     import_tensorflow()
     _check_single(model)
     samples = pinned_calibration(calibration, tuple(model.input_shape[1:]), scaling)
-    return _natively(lambda: _convert(model, samples), f"model {model.name!r}")
+    return natively(lambda: _convert(model, samples), f"model {model.name!r}")
 
 
 def quantize_calibrated(calibrated: bytes, edges: EdgeTypes = _INT8_EDGES) -> bytes:
@@ -82,13 +82,13 @@ def quantize_calibrated(calibrated: bytes, edges: EdgeTypes = _INT8_EDGES) -> by
     Raises:
         UnsupportedModelError: an operator cannot be int8, or a range is empty; names the layers.
     """
-    tflite = _natively(lambda: _quantize(calibrated, edges), "the model")
+    tflite = natively(lambda: _quantize(calibrated, edges), "the model")
     check_full_int8(tflite)
     check_ranges(tflite)
     return tflite
 
 
-def _natively(work: Callable[[], bytes], what: str) -> bytes:
+def natively(work: Callable[[], bytes], what: str) -> bytes:
     """Result of the converter's native code, without its chatter; its failures as ours."""
     failure: Exception | None = None
     with captured_native_output() as output:

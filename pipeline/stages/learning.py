@@ -27,7 +27,8 @@ from pipeline.stages.quantizing import (
 if TYPE_CHECKING:
     from pipeline.data import Dataset, Split
     from pipeline.model.load import LoadedModel
-    from pipeline.model.train import EpochReport, TrainOptions, TrainResult
+    from pipeline.model.train import TrainOptions, TrainResult
+    from pipeline.training.report import EpochReport
 
 _CLASSES_SHOWN = 12
 

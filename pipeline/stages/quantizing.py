@@ -23,9 +23,9 @@ from pipeline.stages.subjects import calibration_samples, load_subject
 if TYPE_CHECKING:
     from pipeline.data import Dataset, Split
     from pipeline.model.load import LoadedModel
-    from pipeline.model.train import EpochReport
     from pipeline.quantize.evaluate import Comparison
     from pipeline.quantize.ptq import PostTraining
+    from pipeline.training.report import EpochReport
 
 # Interrupted trainings whose states are kept to go on from.
 _KEPT_TRAININGS = 4

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from pipeline.data import Dataset, Split
     from pipeline.model.load import KerasModel
-    from pipeline.model.train import EpochReport, Trainer, TrainOptions
+    from pipeline.model.train import Trainer, TrainOptions
+    from pipeline.training.report import EpochReport
 
 # Training samples that criteria look at.
 _SCORING_SAMPLES = 512

@@ -8,10 +8,10 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.model import AugmentOptions, EpochReport, TrainOptions, train_model
-from pipeline.model.augment import augment_batch
 from pipeline.model.train import num_epochs
 from pipeline.quiet import import_tensorflow
 from pipeline.samples import balanced_accuracy, to_model_input
+from pipeline.training.augment import augment_batch
 from tests.shared import REPOSITORY
 
 import_tensorflow()

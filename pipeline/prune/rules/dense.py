@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.prune.graph import Call
+from pipeline.keras_graph import Call
 from pipeline.prune.records import Role
 from pipeline.prune.rules.elementwise import lock_mixing_activation
 from pipeline.prune.trace import Tracer, Value

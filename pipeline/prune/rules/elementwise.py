@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.prune.graph import Call
+from pipeline.keras_graph import Call
 from pipeline.prune.trace import Tracer, Value
 
 # Keras activations whose output entry depends on the same input entry alone. The others

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.prune.graph import Call
+from pipeline.keras_graph import Call
 from pipeline.prune.trace import Tracer, Value
 
 

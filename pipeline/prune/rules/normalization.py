@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.prune.graph import Call
+from pipeline.keras_graph import Call
 from pipeline.prune.records import Role
 from pipeline.prune.rules.elementwise import identity
 from pipeline.prune.trace import Tracer, Value

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.prune.graph import Call, TensorRef
+from pipeline.keras_graph import Call, TensorRef
 from pipeline.prune.rules import merge, shape
 from pipeline.prune.trace import Tracer, Value
 

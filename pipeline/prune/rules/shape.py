@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.prune.graph import Call
+from pipeline.keras_graph import Call
 from pipeline.prune.records import IdVector
 from pipeline.prune.trace import Tracer, Value
 

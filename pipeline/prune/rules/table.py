@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.prune.graph import Call
+from pipeline.keras_graph import Call
 from pipeline.prune.rules import (
     convolution,
     dense,

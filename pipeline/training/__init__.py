@@ -1,0 +1,1 @@
+"""What every training needs, wherever it stands: augmentation, and state that survives."""
