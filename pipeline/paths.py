@@ -22,6 +22,11 @@ def licence_path() -> Path:
     return _existing("LICENSE")
 
 
+def checkout_path() -> Path:
+    """The folder that holds the package, and in a clone everything else."""
+    return _ROOT
+
+
 def cache_path() -> Path:
     """The git-ignored folder of local tool state, made where it is missing."""
     path = _ROOT / ".cache"

@@ -11,12 +11,15 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.report.verdict import FAILED, OPEN, PASSED
+
 # Layers below this share of all ticks are not worth a colour.
 _HOT_SHARE = 0.15
 
 # Without a terminal nothing is cut: the widest table, the bench's, fits.
 _PLAIN_WIDTH = 200
 
+_STATES = {PASSED: "green", FAILED: "bold red", OPEN: "dim"}
 _FITS = {"yes": "green", "no": "bold red", "unknown": "yellow"}
 
 _CLOCK_NOTES = {
@@ -105,7 +108,18 @@ def run_tables(report: Mapping[str, Any]) -> Group:
     if pruned:
         how = f"{pruned['method']}, {pruned['trained_epochs']} epochs of fine-tuning"
         parts.append(_before_and_after(f"pruned by {how}", pruned))
-    return Group(*parts, deployment_tables(report["deployment"], with_layers=False))
+    if report["deployment"] is not None:
+        parts.append(deployment_tables(report["deployment"], with_layers=False))
+    return Group(*parts, _gates_table(report["gates"]))
+
+
+def _gates_table(found: Sequence[Mapping[str, Any]]) -> Table:
+    """What was asked of a run, and whether it holds."""
+    table = make_table("<gate", "<", "<")
+    for gate in found:
+        state = Text("no limit" if gate["state"] == OPEN else gate["state"], _STATES[gate["state"]])
+        table.add_row(gate["title"], state, gate["sentence"])
+    return table
 
 
 def plan_tables(report: Mapping[str, Any]) -> Group:

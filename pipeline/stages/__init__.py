@@ -19,6 +19,7 @@ from pipeline.stages.measuring import BoardRequest, measure_on_board
 from pipeline.stages.planning import export_sources, layer_macs, plan_model, plan_tflm
 from pipeline.stages.prune_methods import Limits, PruneSettings
 from pipeline.stages.pruning import Pruned, prune_file
+from pipeline.stages.reporting import page_of, read_report
 from pipeline.stages.running import run
 from pipeline.stages.slimming import slim_file
 
@@ -40,9 +41,11 @@ __all__ = [
     "flash",
     "layer_macs",
     "measure_on_board",
+    "page_of",
     "plan_model",
     "plan_tflm",
     "prune_file",
+    "read_report",
     "run",
     "slim_file",
     "write_outputs",
