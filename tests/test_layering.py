@@ -58,6 +58,7 @@ HOMES = {
     "optuna": {"study"},
     "sqlalchemy": {"study"},
     "matplotlib": {"report"},
+    "markupsafe": {"report"},
     "plotly": {"report"},
     "subprocess": {"build", "device"},
     "platformio": {"build"},

@@ -13,7 +13,17 @@ from typing import NoReturn
 import click
 
 from pipeline import __version__
-from pipeline.cli import building, desk, exporting, measuring, models, pruning, runs, studies
+from pipeline.cli import (
+    building,
+    comparing,
+    desk,
+    exporting,
+    measuring,
+    models,
+    pruning,
+    runs,
+    studies,
+)
 from pipeline.cli.options import Session, Verbs, common
 from pipeline.errors import PipelineError
 
@@ -28,6 +38,7 @@ VERBS = (
     building.build,
     measuring.measure,
     runs.report,
+    comparing.compare,
     models.deploy,
     models.plan,
     models.generate,

@@ -17,7 +17,7 @@ from pipeline.cli.output import check_writable, require_match, show, write_text
 @JSON
 def run(json_path: Path | None, **options: Any) -> None:
     """Train, prune, quantize, deploy, measure and report what CONFIG (a run.toml) says."""
-    from pipeline.report.tables import run_tables
+    from pipeline.report.run_tables import run_tables
 
     report = chain("report", **options)
     show(report, json_path, run_tables)
@@ -58,7 +58,7 @@ def report(
     """
     from pipeline import stages
     from pipeline.report.junit import junit_xml
-    from pipeline.report.tables import run_tables
+    from pipeline.report.run_tables import run_tables
 
     for path in (html_path, junit_path, json_path):
         check_writable(path)

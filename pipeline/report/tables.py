@@ -11,15 +11,12 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.report.verdict import FAILED, OPEN, PASSED
-
 # Layers below this share of all ticks are not worth a colour.
 _HOT_SHARE = 0.15
 
 # Without a terminal nothing is cut: the widest table, the bench's, fits.
 _PLAIN_WIDTH = 200
 
-_STATES = {PASSED: "green", FAILED: "bold red", OPEN: "dim"}
 _FITS = {"yes": "green", "no": "bold red", "unknown": "yellow"}
 
 _CLOCK_NOTES = {
@@ -56,8 +53,8 @@ def deployment_tables(report: Mapping[str, Any], *, with_layers: bool = True) ->
     facts.add_row("mismatches", _mismatches(report))
     if report["accuracy"] is not None:
         right = f"{report['right']:,} of {report['inputs']:,} right"
-        facts.add_row("accuracy", f"{_percent(report['accuracy'])}, {right}")
-        facts.add_row("balanced accuracy", _percent(report["balanced_accuracy"]))
+        facts.add_row("accuracy", f"{percent_text(report['accuracy'])}, {right}")
+        facts.add_row("balanced accuracy", percent_text(report["balanced_accuracy"]))
     ticks = ticks_name(report)
     facts.add_row(f"{_words(ticks)} per inference", _spread(report[f"{ticks}_per_inference"]))
     if report["estimated_cycles"] is not None:
@@ -85,41 +82,6 @@ def deployment_tables(report: Mapping[str, Any], *, with_layers: bool = True) ->
     if report["estimated_cycles"] is not None:
         parts.append(Text(_ESTIMATE_NOTE, style="dim"))
     return Group(*parts)
-
-
-def run_tables(report: Mapping[str, Any]) -> Group:
-    """The report of a whole run: accuracy at each step, then the deployment."""
-    accuracy = Table(box=SIMPLE_HEAD, title=f"Run {report['name']}", title_justify="left")
-    for name in ("model", "samples", "accuracy", "balanced accuracy"):
-        accuracy.add_column(name, justify="left" if name == "model" else "right")
-    pruned = report.get("prune")
-    for label, key in (
-        ("float, before pruning", "unpruned"),
-        ("float, pruned" if pruned else "float", "float"),
-        ("int8", "int8"),
-        ("int8 on the device", "device"),
-    ):
-        row = report["accuracy"].get(key)
-        if row is not None:
-            accuracy.add_row(
-                label, f"{row['samples']:,}", _percent(row["plain"]), _percent(row["balanced"])
-            )
-    parts: list[RenderableType] = [accuracy]
-    if pruned:
-        how = f"{pruned['method']}, {pruned['trained_epochs']} epochs of fine-tuning"
-        parts.append(_before_and_after(f"pruned by {how}", pruned))
-    if report["deployment"] is not None:
-        parts.append(deployment_tables(report["deployment"], with_layers=False))
-    return Group(*parts, _gates_table(report["gates"]))
-
-
-def _gates_table(found: Sequence[Mapping[str, Any]]) -> Table:
-    """What was asked of a run, and whether it holds."""
-    table = make_table("<gate", "<", "<")
-    for gate in found:
-        state = Text("no limit" if gate["state"] == OPEN else gate["state"], _STATES[gate["state"]])
-        table.add_row(gate["title"], state, gate["sentence"])
-    return table
 
 
 def plan_tables(report: Mapping[str, Any]) -> Group:
@@ -228,14 +190,14 @@ def _alive(extents: Sequence[tuple[int, int, int]], num_steps: int) -> str:
 def prune_tables(report: Mapping[str, Any]) -> Group:
     """A pruned model: costs before and after, the width of each group, and what is locked."""
     before, after = report["before"], report["after"]
-    facts = _before_and_after(f"{report['model']}, {report['method']}", report)
+    facts = before_and_after_table(f"{report['model']}, {report['method']}", report)
     for label, key in (
         ("accuracy", "accuracy"),
         ("balanced accuracy", "balanced_accuracy"),
         ("average precision", "average_precision"),
     ):
         if before[key] is not None and after[key] is not None:
-            facts.add_row(label, _percent(before[key]), _percent(after[key]), "")
+            facts.add_row(label, percent_text(before[key]), percent_text(after[key]), "")
     parts: list[RenderableType] = [facts]
     if report["deployed"]:
         parts.append(deployed_table(report["deployed"]))
@@ -266,7 +228,7 @@ def prune_tables(report: Mapping[str, Any]) -> Group:
     return Group(*parts, Text(proof, style="dim"))
 
 
-def _before_and_after(title: str, report: Mapping[str, Any]) -> Table:
+def before_and_after_table(title: str, report: Mapping[str, Any]) -> Table:
     """What a pruned model costs beside what the one before does."""
     before, after = report["before"], report["after"]
     table = make_table(f"<{title}", "before", "after", "left")
@@ -391,7 +353,8 @@ def number_text(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
 
-def _percent(share: float) -> str:
+def percent_text(share: float) -> str:
+    """A share in [0, 1]."""
     return f"{share:.2%}"
 
 

@@ -4,6 +4,7 @@ Stages are functions of records; only this package knows the run folder. Each on
 inputs, settings, sources or tools have changed, and says so when they have not.
 """
 
+from pipeline.stages.comparing import compare
 from pipeline.stages.deployment import (
     Deployment,
     Request,
@@ -35,6 +36,7 @@ __all__ = [
     "Target",
     "build_model",
     "check_fits",
+    "compare",
     "deploy",
     "export_library",
     "export_sources",

@@ -96,13 +96,25 @@ def read_report(root: Path) -> Any:
             "Finish it with `espalier run`."
         )
     report = read_json(path)
+    check_schema(report, path)
+    return report
+
+
+def check_schema(report: Any, path: Path) -> None:
+    """Refuse a report of another version.
+
+    Args:
+        report: of a run.
+        path: where it was read, for the message.
+    Raises:
+        ConfigError: it is one.
+    """
     if report.get("schema") != SCHEMA_VERSION:
         raise ConfigError(
             f"{path}: expected a report of schema {SCHEMA_VERSION}. Received: "
             f"{report.get('schema')}, of another version. Make it again with `espalier run`: what "
             "is finished is kept."
         )
-    return report
 
 
 def page_of(root: Path) -> str:

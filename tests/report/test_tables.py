@@ -6,13 +6,13 @@ from pipeline.device.board import load_board
 from pipeline.report.deployment import deployment_report
 from pipeline.report.memory import live_bytes, plan_report
 from pipeline.report.run import run_report
+from pipeline.report.run_tables import run_tables
 from pipeline.report.tables import (
     deployed_table,
     deployment_tables,
     plan_tables,
     print_tables,
     prune_tables,
-    run_tables,
 )
 from tests.report import fakes
 

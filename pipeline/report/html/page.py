@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from pipeline.report.html.sections import SECTIONS
 from pipeline.report.html.shown import ORIGINS, Facts
 
 _FOLDER = Path(__file__).parent
+_PARTS = re.compile(r"[^_/]*[_/]+|[^_/]+")
 
 
 def report_page(report: Mapping[str, Any], samples: Mapping[str, Array]) -> str:
@@ -66,11 +68,18 @@ def _asset(name: str) -> str:
     return (_FOLDER / "assets" / name).read_text(encoding="utf-8")
 
 
+def _breakable(text: str) -> Any:
+    """A name that may go on in another line after an underscore or a slash."""
+    from markupsafe import Markup, escape
+
+    return Markup("<wbr>").join(escape(part) for part in _PARTS.findall(text))
+
+
 @cache
 def _environment() -> Any:
     import jinja2
 
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -78,3 +87,5 @@ def _environment() -> Any:
         keep_trailing_newline=True,
         autoescape=True,
     )
+    environment.filters["breakable"] = _breakable
+    return environment

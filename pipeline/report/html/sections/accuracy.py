@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.report.html.chart import GRID, MUTED, SERIES, Chart, make_chart
+from pipeline.report.html.chart import MUTED, SERIES, Chart, make_chart
 from pipeline.report.html.sections.base import Section
 from pipeline.report.html.shown import COMPUTED, Facts, Shown, pointer
 
@@ -156,7 +156,6 @@ def _history(facts: Facts) -> Chart | None:
                 **{"x": best, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False},
                 "text": "kept",
                 "font": {"color": MUTED, "size": 11},
-                "bordercolor": GRID,
             }
         ],
     }
