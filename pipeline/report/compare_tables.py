@@ -13,6 +13,8 @@ from pipeline.report.compare import BETTER, WORSE
 from pipeline.report.tables import make_table, short_name
 
 _STYLES = {BETTER: "green", WORSE: "red"}
+# Smaller changes get more places, so that none looks like none.
+_SMALL_PERCENT = 0.1
 _STATES = {"passed": "green", "failed": "bold red"}
 
 
@@ -70,5 +72,6 @@ def change_text(change: float | None, unit: str, verdict: str | None) -> str:
         return verdict or ""
     if change == 0:
         return "="
-    number = f"{change:+.2f} points" if unit == "share" else f"{change:+.1f} %"
+    places = 2 if unit == "share" else 1 if abs(change) >= _SMALL_PERCENT else 3
+    number = f"{change:+.{places}f} {'points' if unit == 'share' else '%'}"
     return f"{number} {verdict}"

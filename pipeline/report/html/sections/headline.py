@@ -76,4 +76,6 @@ def _accuracy(facts: Facts) -> tuple[str, Shown, str, str]:
 def _macs(facts: Facts) -> Shown:
     if facts.get("deployment") is not None:
         return facts.count("deployment", "model", "macs")
+    if facts.get("prune") is not None:
+        return facts.count("prune", "after", "macs")
     return facts.count("train", "macs")

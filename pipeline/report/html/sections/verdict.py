@@ -21,6 +21,7 @@ def section(facts: Facts, pictures: Mapping[str, str]) -> Section:
         view={
             "state": verdict(gates),
             "headline": _headline(gates),
+            "ended": facts.get("failure", "message"),
             "gates": [_gate(index, gate) for index, gate in enumerate(gates)],
         },
     )
