@@ -10,7 +10,7 @@ from pipeline.report.compare_tables import compare_tables
 from pipeline.report.html.compare import compare_page
 from pipeline.report.tables import print_tables
 from tests.report import fake_run
-from tests.report.html.test_page import Page, at_pointer
+from tests.report.html.page_reader import Page, at_pointer
 
 
 def slower() -> dict[str, Any]:
