@@ -98,8 +98,8 @@ def _int8(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if drop is None or limit is None:
         return
     points = 100 * drop
-    change = f"loses {points:.2f}" if points > 0 else f"gains {-points:.2f}"
-    sentence = f"int8 {change} points of balanced accuracy"
+    change = f"{'loses' if points > 0 else 'gains'} {abs(points):.2f} points of"
+    sentence = f"int8 {change if abs(points) >= 0.005 else 'keeps the'} balanced accuracy"
     if limit >= 100:
         sentence += "; no limit is set (quantize.max_drop)."
         yield _gate("accuracy-drop", "Accuracy of int8", points, None, "points", OPEN, sentence)

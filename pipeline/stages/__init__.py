@@ -20,7 +20,7 @@ from pipeline.stages.measuring import BoardRequest, measure_on_board
 from pipeline.stages.planning import export_sources, layer_macs, plan_model, plan_tflm
 from pipeline.stages.prune_methods import Limits, PruneSettings
 from pipeline.stages.pruning import Pruned, prune_file
-from pipeline.stages.reporting import page_of, read_report
+from pipeline.stages.reporting import page_of, page_of_deployment, read_report
 from pipeline.stages.running import run
 from pipeline.stages.slimming import slim_file
 
@@ -44,6 +44,7 @@ __all__ = [
     "layer_macs",
     "measure_on_board",
     "page_of",
+    "page_of_deployment",
     "plan_model",
     "plan_tflm",
     "prune_file",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from pipeline.artifacts import MANIFEST, StageKey, hash_file, read_json, source_
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.paths import checkout_path
-from pipeline.records import Array, FirmwareSize, FlashPart
+from pipeline.records import Array, Board, FirmwareSize, FlashPart, TflmPlan
 from pipeline.report.run import SCHEMA_VERSION, run_report
 from pipeline.report.settings import toml_text
+from pipeline.stages.deployment import Deployment
 from pipeline.stages.firmware import Stages
 from pipeline.stages.keys import stage_key
+from pipeline.stages.planning import layer_macs
 
 REPORT = "report"
 FIGURES, PAGE = "report.json", "report.html"
@@ -129,6 +132,30 @@ def page_of(root: Path) -> str:
 
     report = read_report(root)
     return report_page(report, _samples(report, root / "quantize"))
+
+
+def page_of_deployment(deployment: Deployment, board: Board) -> str:
+    """The page of a model that was deployed without a run: nothing is known of its training."""
+    from pipeline.report.html.page import report_page
+    from pipeline.report.memory import plan_report
+    from pipeline.report.tflm import tflm_plan_report
+
+    plan, firmware = deployment.plan, deployment.firmware
+    if isinstance(plan, TflmPlan):
+        planned = tflm_plan_report(plan, board)
+    else:
+        planned = plan_report(plan, layer_macs(plan), board)
+    image = read_json(firmware.elf_path.parent / "size.json")["size"]
+    report = run_report(
+        plan.graph.name,
+        {},
+        {"plan": planned, "deployment": deployment.report},
+        board=board,
+        image=image,
+        flash_parts=_flash_parts(firmware.elf_path, image),
+    )
+    # As it would be read back: tuples are lists.
+    return report_page(json.loads(json.dumps(report)), {})
 
 
 def _key(config: RunConfig, folders: dict[str, Path], failure: str | None) -> StageKey:

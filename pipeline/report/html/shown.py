@@ -116,11 +116,3 @@ def short_names(names: Sequence[str]) -> list[str]:
             break
         paths = [path[1:] if len(path) > 1 else path for path in paths]
     return [path[0] or "layer" for path in paths]
-
-
-def cut(text: str, limit: int) -> str:
-    """A text without its middle, where it is longer than `limit`."""
-    if len(text) <= limit:
-        return text
-    head = limit // 3
-    return f"{text[:head]}…{text[head + 1 - limit :]}"

@@ -38,9 +38,13 @@ setTimeout(function () {
       wide.push(element.tagName + "." + element.className);
     }
   });
+  var sideways = Array.from(document.querySelectorAll(".scroll")).filter(function (element) {
+    return element.scrollWidth > element.clientWidth + 1;
+  }).map(function (element) { return element.getAttribute("aria-label"); });
   var charts = Array.from(document.querySelectorAll(".plot"));
   parent.postMessage(JSON.stringify({
     inner: window.innerWidth, scroll: root.scrollWidth, client: root.clientWidth, wide: wide,
+    sideways: sideways,
     title: document.title,
     background: style.backgroundColor, ink: style.color,
     charts: charts.length,
@@ -92,7 +96,7 @@ def test_everything_fits_and_is_drawn(width: int, page: str, tmp_path: Path) -> 
     found = look(tmp_path, page, width)
     assert found["inner"] == width
     assert found["scroll"] <= found["client"]
-    assert found["wide"] == []
+    assert found["wide"] == found["sideways"] == []
     assert found["charts"] == found["drawn"] == 7
     assert found["unnamed"] == 0
     assert found["console"] == []

@@ -44,6 +44,7 @@
           { gridcolor: line, linecolor: line, zerolinecolor: line, automargin: true, fixedrange: true },
           result[key]
         );
+        if (result[key].title && key[0] === "y") { result[key].title.standoff = 10; }
       }
     });
     return result;

@@ -18,7 +18,9 @@ _OWNERS = {
     "framework": ("framework", "core or operating system of the board"),
 }
 # What is smaller than this share of all, or of its owner's part, shares one tile.
-_SMALLEST, _SMALLEST_OF_OWNER = 0.0015, 0.01
+_SMALLEST, _SMALLEST_OF_OWNER = 0.001, 0.004
+# Tiles from this share of all on have room for a name; on others a layer is only its number.
+_NAMED = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,6 @@ class _Tile:
     label: str
     size_bytes: int
     owner: str
-    note: str = ""
 
 
 def section(facts: Facts, pictures: Mapping[str, str]) -> Section:
@@ -114,17 +115,26 @@ def _inside(
     large = {label: size for label, size in sizes.items() if size >= smallest}
     small = {label: size for label, size in sizes.items() if size < smallest}
     if small:
-        large[f"{len(small)} smaller"] = sum(small.values())
+        large[f"and {len(small)} smaller"] = sum(small.values())
     return [
         _Tile(
             id=f"{owner}/{number}",
             parent=owner,
-            label=hover(label),
+            label=label,
             size_bytes=size,
             owner=owner,
         )
         for number, (label, size) in enumerate(large.items())
     ]
+
+
+def _label(tile: _Tile, total: int) -> str:
+    """What stands on a tile."""
+    is_small = tile.size_bytes < _NAMED * total
+    number = tile.label.split(" ")[0]
+    if is_small and tile.owner == "weights" and number.isdigit():
+        return f"#{number}"
+    return hover(tile.label)
 
 
 def _chart(tiles: Sequence[_Tile], total: int, sums: Sequence[Mapping[str, Any]]) -> Chart:
@@ -133,10 +143,11 @@ def _chart(tiles: Sequence[_Tile], total: int, sums: Sequence[Mapping[str, Any]]
             "type": "treemap",
             "ids": [tile.id for tile in tiles],
             "parents": [tile.parent for tile in tiles],
-            "labels": [tile.label for tile in tiles],
+            "labels": [_label(tile, total) for tile in tiles],
+            "customdata": [hover(tile.label) for tile in tiles],
             "values": [tile.size_bytes for tile in tiles],
             "branchvalues": "total",
-            "hovertemplate": "%{label}<br>%{value:,} bytes, %{percentRoot:.1%}<extra></extra>",
+            "hovertemplate": "%{customdata}<br>%{value:,} bytes, %{percentRoot:.1%}<extra></extra>",
             "texttemplate": "%{label}<br>%{value:,}",
             "marker": {
                 "colors": [_colour(tile.owner) if tile.owner else BACKGROUND for tile in tiles],

@@ -162,7 +162,7 @@ def _speed(own: _Own, instructions: int) -> Chart:
     layout = {
         "xaxis": {"title": {"text": "MACs"}, "type": "log", "dtick": 1},
         "yaxis": {
-            "title": {"text": "instructions per inference, emulated"},
+            "title": {"text": "instructions, emulated"},
             "type": "log",
             "dtick": 1,
         },
