@@ -40,10 +40,12 @@ def test_help_lists_the_verbs_and_exit_statuses(capsys: pytest.CaptureFixture[st
 
 def test_help_is_instant_because_nothing_heavy_is_imported() -> None:
     heavy = ("numpy", "tensorflow", "keras", "ai_edge_litert", "jinja2", "rich", "unicorn")
-    heavy += ("optuna", "sqlalchemy", "matplotlib")
+    heavy += ("optuna", "sqlalchemy", "matplotlib", "plotly")
     script = (
         "import sys\nfrom pipeline import cli\n"
         "try: cli.main(['deploy', '--help'])\nexcept SystemExit: pass\n"
+        "try: cli.main(['report', '--help'])\nexcept SystemExit: pass\n"
+        "try: cli.main(['compare', '--help'])\nexcept SystemExit: pass\n"
         "try: cli.main(['study', '--help'])\nexcept SystemExit: pass\n"
         f"sys.exit(' '.join(name for name in {heavy} if name in sys.modules) or 0)"
     )

@@ -6,6 +6,7 @@ Their colours are names of assets/report.css, so that both schemes share one fig
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -65,11 +66,22 @@ def make_chart(
 
 
 def script_json(value: Any) -> str:
-    """JSON that may stand inside a script element."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    """JSON that may stand inside a script element; what is not finite becomes null."""
+    text = json.dumps(_finite(value), separators=(",", ":"), allow_nan=False)
     for letter in "<>&":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text
+
+
+def _finite(value: Any) -> Any:
+    """A value without the numbers that JSON has no word for, as of a training that diverged."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
 
 
 def hover(text: str) -> str:

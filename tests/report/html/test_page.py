@@ -145,6 +145,13 @@ def test_what_a_run_lacks_is_left_out_with_the_reason(missing: tuple[str, ...], 
     assert page.words.count("Left out.") >= 1
 
 
+def test_tflm_has_no_plan_to_draw() -> None:
+    planned = {"arena_bytes": 4000, "layers": fake_run.facts()["plan"]["layers"]}
+    page = Page(report_page(fake_run.report(facts=fake_run.facts(plan=planned)), {}))
+    assert "TensorFlow Lite Micro places its tensors when it starts" in page.words
+    assert "arena-picture" not in page.specs
+
+
 def test_a_deployment_without_a_run() -> None:
     report = run_report(
         "bare", {}, {"deployment": fake_run.deployment()}, board=load_board("mps2_an386")
@@ -152,6 +159,13 @@ def test_a_deployment_without_a_run() -> None:
     words = Page(report_page(report, {})).words
     assert "nothing is known about its training" in words
     assert "0 of 4 outputs differ" in words
+
+
+def test_a_training_that_diverged_still_has_a_page() -> None:
+    trained = fake_run.trained()
+    trained["history"][1]["val_loss"] = float("nan")
+    page = Page(report_page(fake_run.report(facts=fake_run.facts(train=trained)), {}))
+    assert page.specs["history"]["data"][1]["y"] == [1.5, None, 0.5]
 
 
 def test_every_section_has_an_id_of_its_own() -> None:
