@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline import __version__
 from pipeline.report.deployment import TICK_NAMES
+from pipeline.report.origin import COMPUTED, ESTIMATED, device_origin
 from pipeline.report.verdict import at
 
 SCHEMA_VERSION = 1
@@ -48,6 +49,7 @@ class _Figure:
         keys: where it stands in a deployment's report, or with `of_run` in that of a run.
         unit: "B", "" for counts, "share" for what is in [0, 1].
         better: HIGHER or LOWER.
+        origin: of pipeline/report/origin.py; "" is where the device's figures come from.
         of_run: see `keys`.
     """
 
@@ -56,11 +58,15 @@ class _Figure:
     keys: tuple[str, ...]
     unit: str
     better: str
+    origin: str
     of_run: bool = False
 
 
 _ACCURACIES = tuple(
-    _Figure("accuracy", f"{words}, {kind}", ("accuracy", key, name), "share", HIGHER, True)
+    _Figure(
+        *("accuracy", f"{words}, {kind}", ("accuracy", key, name), "share", HIGHER, COMPUTED),
+        of_run=True,
+    )
     for key, words in (
         ("unpruned", "float, before pruning"),
         ("float", "float"),
@@ -75,30 +81,34 @@ _TICKS = tuple(
         (f"{name}_per_inference", "median"),
         "",
         LOWER,
+        "",
     )
     for name in TICK_NAMES.values()
 )
 _FIGURES = (
     *_ACCURACIES,
-    _Figure("model", "MACs", ("model", "macs"), "", LOWER),
-    _Figure("model", "parameters after pruning", ("prune", "after", "params"), "", LOWER, True),
-    _Figure("model", "size of the .tflite", ("model", "tflite_bytes"), "B", LOWER),
-    _Figure("device", "outputs that differ", ("mismatches",), "", LOWER),
-    _Figure("device", "accuracy", ("accuracy",), "share", HIGHER),
-    _Figure("device", "balanced accuracy", ("balanced_accuracy",), "share", HIGHER),
+    _Figure("model", "MACs", ("model", "macs"), "", LOWER, COMPUTED),
+    _Figure(
+        *("model", "parameters after pruning", ("prune", "after", "params"), "", LOWER, COMPUTED),
+        of_run=True,
+    ),
+    _Figure("model", "size of the .tflite", ("model", "tflite_bytes"), "B", LOWER, COMPUTED),
+    _Figure("device", "outputs that differ", ("mismatches",), "", LOWER, ""),
+    _Figure("device", "accuracy", ("accuracy",), "share", HIGHER, ""),
+    _Figure("device", "balanced accuracy", ("balanced_accuracy",), "share", HIGHER, ""),
     *_TICKS,
-    _Figure("device", "estimated cycles", ("estimated_cycles", "median"), "", LOWER),
+    _Figure("device", "estimated cycles", ("estimated_cycles", "median"), "", LOWER, ESTIMATED),
     *(
-        _Figure("memory", f"RAM: {name}", ("ram", f"{key}_bytes"), "B", LOWER)
-        for name, key in (
-            ("total", "total"),
-            ("arena", "arena"),
-            ("static", "static"),
-            ("stack", "stack_peak"),
+        _Figure("memory", f"RAM: {name}", ("ram", f"{key}_bytes"), "B", LOWER, origin)
+        for name, key, origin in (
+            ("total", "total", ""),
+            ("arena", "arena", COMPUTED),
+            ("static", "static", COMPUTED),
+            ("stack", "stack_peak", ""),
         )
     ),
     *(
-        _Figure("memory", f"flash: {name}", ("flash", f"{name}_bytes"), "B", LOWER)
+        _Figure("memory", f"flash: {name}", ("flash", f"{name}_bytes"), "B", LOWER, COMPUTED)
         for name in ("total", "weights", "runtime", "harness", "framework")
     ),
 )
@@ -171,7 +181,11 @@ def _figure_row(figure: _Figure, subjects: Sequence[Subject]) -> dict[str, Any] 
     ]
     if all(value is None for value in values):
         return None
-    facts = {"section": figure.section, "key": "/".join(figure.keys)}
+    facts = {
+        "section": figure.section,
+        "key": "/".join(figure.keys),
+        "origins": [figure.origin or device_origin(subject.deployment) for subject in subjects],
+    }
     return {**facts, **_row(figure.name, values, figure.unit, figure.better)}
 
 
@@ -248,7 +262,11 @@ def _kinds(subjects: Sequence[Subject]) -> list[dict[str, Any]]:
             found[layer["kind"]] = found.get(layer["kind"], 0) + layer[ticks]
         sums.append(found)
     kinds = dict.fromkeys(kind for found in sums for kind in found)
-    return [_row(kind, [found.get(kind) for found in sums], ticks) for kind in kinds]
+    origins = [device_origin(subject.deployment) for subject in subjects]
+    return [
+        {"origins": origins, **_row(kind, [found.get(kind) for found in sums], ticks)}
+        for kind in kinds
+    ]
 
 
 def _layers(subjects: Sequence[Subject]) -> list[dict[str, Any]]:
@@ -259,9 +277,11 @@ def _layers(subjects: Sequence[Subject]) -> list[dict[str, Any]]:
     stacks = [subject.deployment["layers"] for subject in subjects]
     if len({tuple(layer["kind"] for layer in stack) for stack in stacks}) != 1:
         return []
+    origins = [device_origin(subject.deployment) for subject in subjects]
     return [
         {
             "index": index,
+            "origins": origins,
             "kind": layers[0]["kind"],
             "macs": [layer["macs"] for layer in layers],
             **_row(layers[0]["name"], [layer[ticks] for layer in layers], ticks),

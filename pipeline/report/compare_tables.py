@@ -40,16 +40,18 @@ def compare_tables(report: Mapping[str, Any]) -> Group:
 
 def _table(name: str, labels: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Table:
     first, *others = labels
-    table = make_table(f"<{name}", first, *(c for label in others for c in (label, "<change")))
+    columns = [column for label in others for column in (label, "<change")]
+    table = make_table(f"<{name}", first, *columns, "<from")
     for row in rows:
         cells: list[Text] = []
-        columns = zip(row["values"], row["changes"], row["verdicts"], strict=True)
-        for index, (value, change, verdict) in enumerate(columns):
+        triples = zip(row["values"], row["changes"], row["verdicts"], strict=True)
+        for index, (value, change, verdict) in enumerate(triples):
             cells.append(Text(value_text(value, row["unit"])))
             if index:
                 text = change_text(change, row["unit"], verdict)
                 cells.append(Text(text, _STYLES.get(verdict or "", "dim")))
-        table.add_row(short_name(row["name"]), *cells)
+        origins = ", ".join(dict.fromkeys(row["origins"]))
+        table.add_row(short_name(row["name"]), *cells, Text(origins, "dim"))
     return table
 
 

@@ -103,9 +103,9 @@ def test_on_a_terminal(compared: dict[str, Any], capsys: pytest.CaptureFixture[s
     lines = [" ".join(line.split()) for line in text.splitlines()]
     for line in (
         "Different boards: old: mps2_an386, new: nano33.",
-        "instructions per inference 1,200 2,400 +100.0 % worse",
-        "flash: total 5,100 B 5,049 B -1.0 % better",
-        "int8, accuracy 75.00% 80.00% +5.00 points better",
+        "instructions per inference 1,200 2,400 +100.0 % worse emulated",
+        "flash: total 5,100 B 5,049 B -1.0 % better computed",
+        "int8, accuracy 75.00% 80.00% +5.00 points better computed",
     ):
         assert line in lines
 

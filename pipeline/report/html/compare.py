@@ -56,7 +56,12 @@ def _row(keys: tuple[str, int], row: Mapping[str, Any]) -> dict[str, Any]:
                 "verdict": verdict or "",
             }
         )
-    return {"section": row.get("section", ""), "name": row["name"], "cells": cells}
+    return {
+        "section": row.get("section", ""),
+        "name": row["name"],
+        "origins": list(dict.fromkeys(row["origins"])),
+        "cells": cells,
+    }
 
 
 def _named(views: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

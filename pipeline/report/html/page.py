@@ -12,7 +12,8 @@ from pipeline.records import Array
 from pipeline.report.html.chart import plotly_script, script_json
 from pipeline.report.html.pictures import sample_picture
 from pipeline.report.html.sections import SECTIONS
-from pipeline.report.html.shown import ORIGINS, Facts
+from pipeline.report.html.shown import Facts
+from pipeline.report.origin import ORIGINS
 
 _FOLDER = Path(__file__).parent
 _PARTS = re.compile(r"[^_/]*[_/]+|[^_/]+")

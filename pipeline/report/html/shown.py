@@ -6,20 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-MEASURED, EMULATED, ESTIMATED, COMPUTED = "measured", "emulated", "estimated", "computed"
-
-ORIGINS = {
-    MEASURED: "Read from a counter of a real board.",
-    EMULATED: "Counted exactly by an emulator of the board; instructions are neither cycles nor "
-    "time.",
-    ESTIMATED: "Worked out from the published timings of the core; not measured.",
-    COMPUTED: "Exact, from files on this computer: the model, its memory plan, the linked image, "
-    "or TFLite's reference kernels.",
-    "published": "Stated by others, or re-measured from what they published.",
-}
-
-_EMULATORS = ("qemu", "unicorn", "renode", "fake")
-_BOARD_CLOCKS = ("cycles", "microseconds")
+from pipeline.report.origin import device_origin
 
 Key = str | int
 
@@ -92,9 +79,7 @@ class Facts:
     @property
     def origin(self) -> str:
         """Where the device's figures come from: one of ORIGINS."""
-        if self.get("deployment", "emulator") in _EMULATORS:
-            return EMULATED
-        return MEASURED if self.get("deployment", "clock") in _BOARD_CLOCKS else COMPUTED
+        return device_origin(self.get("deployment") or {})
 
 
 def pointer(keys: Sequence[Key]) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from pipeline.report.html.chart import MUTED, SERIES, Chart, make_chart
 from pipeline.report.html.sections.base import Section
-from pipeline.report.html.shown import COMPUTED, Facts, Shown, pointer
+from pipeline.report.html.shown import Facts, Shown, pointer
+from pipeline.report.origin import COMPUTED
 
 _TITLE = "Accuracy"
 # Wider confusion matrices scroll inside their frame.

@@ -7,7 +7,8 @@ from typing import Any
 
 from pipeline.report.html.chart import ACCENT, BACKGROUND, MUTED, SERIES, Chart, hover, make_chart
 from pipeline.report.html.sections.base import Section
-from pipeline.report.html.shown import COMPUTED, Facts, short_names
+from pipeline.report.html.shown import Facts, short_names
+from pipeline.report.origin import COMPUTED
 
 _TITLE = "Memory"
 

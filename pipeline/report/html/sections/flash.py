@@ -8,7 +8,8 @@ from typing import Any
 
 from pipeline.report.html.chart import BACKGROUND, SERIES, Chart, hover, make_chart
 from pipeline.report.html.sections.base import Section
-from pipeline.report.html.shown import COMPUTED, Facts, short_names
+from pipeline.report.html.shown import Facts, short_names
+from pipeline.report.origin import COMPUTED
 
 _TITLE = "Flash"
 _OWNERS = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipeline.report.html.sections.base import Section
-from pipeline.report.html.shown import COMPUTED, ESTIMATED, Facts, Shown
+from pipeline.report.html.shown import Facts, Shown
+from pipeline.report.origin import COMPUTED, ESTIMATED
 
 
 def section(facts: Facts, pictures: Mapping[str, str]) -> Section:

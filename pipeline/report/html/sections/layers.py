@@ -7,7 +7,8 @@ from typing import Any
 
 from pipeline.report.html.chart import SERIES, Chart, hover, make_chart
 from pipeline.report.html.sections.base import Section
-from pipeline.report.html.shown import COMPUTED, ESTIMATED, Facts, short_names
+from pipeline.report.html.shown import Facts, short_names
+from pipeline.report.origin import COMPUTED, ESTIMATED
 
 _TITLE = "Layers"
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.report.html.sections.base import Section
-from pipeline.report.html.shown import COMPUTED, Facts
+from pipeline.report.html.shown import Facts
+from pipeline.report.origin import COMPUTED
 
 _TITLE = "Pruning"
 _SUMS = (
