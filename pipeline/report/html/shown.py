@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +67,7 @@ class Facts:
 
     def _shown(self, keys: tuple[Key, ...], text: Any) -> Shown:
         value = self.get(*keys)
-        if value is None:
+        if value is None or (isinstance(value, float) and not math.isfinite(value)):
             return Shown("–")
         return Shown(text(value), pointer(keys), repr(value))
 

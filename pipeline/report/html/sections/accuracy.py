@@ -47,6 +47,7 @@ def section(facts: Facts, pictures: Mapping[str, str]) -> Section:
             "flipped": facts.count("quantize", "flipped"),
             "worst": _worst(facts, pictures),
             "history": _history(facts),
+            "epochs": _epochs(facts),
         },
     )
 
@@ -104,6 +105,19 @@ def _worst(facts: Facts, pictures: Mapping[str, str]) -> list[dict[str, Any]]:
             "picture": pictures.get(row["sample"]),
         }
         for index, row in enumerate(rows)
+    ]
+
+
+def _epochs(facts: Facts) -> list[dict[str, Any]]:
+    """The figures behind the chart of the training."""
+    return [
+        {
+            "epoch": facts.count("train", "history", index, "epoch"),
+            "train_loss": facts.real("train", "history", index, "train_loss"),
+            "val_loss": facts.real("train", "history", index, "val_loss"),
+            "balanced": facts.percent("train", "history", index, "val_balanced_accuracy"),
+        }
+        for index in range(len(facts.get("train", "history") or ()))
     ]
 
 

@@ -35,7 +35,6 @@ def section(facts: Facts, pictures: Mapping[str, str]) -> Section:
             "command": facts.get("provenance", "command"),
             "settings": facts.get("provenance", "settings"),
             "stages": stages,
-            "has_stages": bool(stages),
             "why": ""
             if provenance
             else "Made from one deployment: there are no stages with hashes to list.",
