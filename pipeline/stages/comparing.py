@@ -50,7 +50,8 @@ def _read(path: Path) -> Any:
 
 def _labels(paths: Sequence[Path]) -> list[str]:
     """The shortest ends of the paths that tell them apart."""
-    parts = [path.resolve().with_suffix("").parts for path in paths]
+    wholes = [path.resolve() for path in paths]
+    parts = [(whole if whole.is_dir() else whole.with_suffix("")).parts for whole in wholes]
     for length in range(1, max(map(len, parts)) + 1):
         labels = ["/".join(part[-length:]) for part in parts]
         if len(set(labels)) == len(labels):

@@ -27,7 +27,7 @@ KEY = StageKey(inputs={"data": "x"}, config={}, code="c0", tools={}, seed=1)
 @pytest.fixture
 def stages(tmp_path: Path) -> Stages:
     target = Target(board=load_board("mps2_an386"))
-    folder = RunFolder(tmp_path / "tiny")
+    folder = RunFolder(tmp_path / "tiny-1.5")
     return Stages(folder, target, Reporter(quiet=True), command="espalier run tiny")
 
 
@@ -102,7 +102,7 @@ def test_folders_and_files_are_compared(stages: Stages, tmp_path: Path) -> None:
     deployed = written(tmp_path / "b.json", fake_run.deployment())
     whole = written(tmp_path / "c.json", fake_run.report())
     report = compare([stages.folder.root, deployed, whole])
-    assert [subject["label"] for subject in report["subjects"]] == ["tiny", "b", "c"]
+    assert [subject["label"] for subject in report["subjects"]] == ["tiny-1.5", "b", "c"]
     assert [subject["kind"] for subject in report["subjects"]] == ["run", "deployment", "run"]
 
 
