@@ -74,6 +74,26 @@ def tool_versions(packages: Iterable[str]) -> dict[str, str]:
     return versions
 
 
+def source_commit(root: Path) -> str | None:
+    """The commit that a Git checkout stands at, hex; None where there is none, or it is unusual.
+
+    Args:
+        root: of the checkout.
+    """
+    git = root / ".git"
+    try:
+        head = (git / "HEAD").read_text(encoding="ascii").strip()
+        if not head.startswith("ref: "):
+            return head
+        name = head.removeprefix("ref: ")
+        if (git / name).is_file():
+            return (git / name).read_text(encoding="ascii").strip()
+        packed = (git / "packed-refs").read_text(encoding="ascii").splitlines()
+        return next((line.split()[0] for line in packed if line.endswith(f" {name}")), None)
+    except (OSError, ValueError):
+        return None
+
+
 def write_json(path: Path, value: object) -> None:
     """Write a JSON file: indented, keys in the given order, newline at the end."""
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -37,6 +37,11 @@ def udev_rules_path() -> Path:
     return _ASSETS / "tools" / "60-espalier.rules"
 
 
+def checkout_path() -> Path:
+    """The folder that holds the package, and in a clone everything else."""
+    return _CHECKOUT
+
+
 def cache_path() -> Path:
     """The folder of local tool state, made where it is missing.
 

@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.artifacts import MANIFEST, RunFolder, StageKey, hash_file, hash_tree
+from pipeline.artifacts import (
+    MANIFEST,
+    RunFolder,
+    StageKey,
+    hash_file,
+    hash_tree,
+    source_commit,
+)
 from pipeline.errors import ConfigError
 from tests.shared import REPOSITORY
 
@@ -176,3 +183,19 @@ def test_a_tree_hash_sees_names_and_contents_and_no_byte_code(tmp_path: Path) ->
     (tmp_path / "b.txt").write_text("1")
     assert hash_tree(tmp_path) != before
     assert hash_tree(tmp_path, suffixes=(".py",)) == before
+
+
+def test_the_commit_of_a_checkout(tmp_path: Path) -> None:
+    assert source_commit(tmp_path) is None
+    git = tmp_path / ".git"
+    (git / "refs" / "heads").mkdir(parents=True)
+    (git / "HEAD").write_text("ref: refs/heads/main\n")
+    assert source_commit(tmp_path) is None
+    (git / "packed-refs").write_text(
+        "# pack-refs with: peeled\n" + "ab" * 20 + " refs/heads/main\n"
+    )
+    assert source_commit(tmp_path) == "ab" * 20
+    (git / "refs" / "heads" / "main").write_text("cd" * 20 + "\n")
+    assert source_commit(tmp_path) == "cd" * 20
+    (git / "HEAD").write_text("ef" * 20 + "\n")
+    assert source_commit(tmp_path) == "ef" * 20

@@ -15,6 +15,7 @@ import click
 from pipeline import __version__
 from pipeline.cli import (
     building,
+    comparing,
     completing,
     desk,
     doctor,
@@ -62,7 +63,7 @@ SECTIONS = {
         desk.flash,
         desk.monitor,
     ),
-    "Look at results": (runs.report,),
+    "Look at results": (runs.report, comparing.compare),
 }
 
 

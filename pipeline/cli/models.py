@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli import words
-from pipeline.cli.options import BOARD, CAMERA, ENGINE, JSON, KEEP_CHANNELS, TOOLCHAIN, verb
+from pipeline.cli.options import BOARD, CAMERA, ENGINE, HTML, JSON, KEEP_CHANNELS, TOOLCHAIN, verb
 from pipeline.cli.output import check_writable, require_match, show, write_text
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     help="Keep everything made on the way in this folder.",
 )
 @KEEP_CHANNELS
+@HTML
 @JSON
 def deploy(
     model: Path,
@@ -63,6 +64,7 @@ def deploy(
     outputs_path: Path | None,
     work: Path | None,
     keep_constant_channels: bool,
+    html_path: Path | None,
     json_path: Path | None,
 ) -> None:
     """Bring MODEL (.tflite, or .keras with --data) onto a board and compare every output.
@@ -76,7 +78,7 @@ def deploy(
     from pipeline.device.board import load_board
     from pipeline.report.tables import deployment_tables
 
-    for path in (outputs_path, json_path):
+    for path in (outputs_path, html_path, json_path):
         check_writable(path)
     target = stages.Target(
         board=load_board(board),
@@ -92,6 +94,8 @@ def deploy(
     deployment = stages.deploy(request, target, click.get_current_context().obj.reporter())
     if outputs_path is not None:
         stages.write_outputs(outputs_path, deployment)
+    if html_path is not None:
+        write_text("--html", html_path, stages.page_of_deployment(deployment, target.board))
     show(deployment.report, json_path, deployment_tables)
     require_match(deployment.report)
 

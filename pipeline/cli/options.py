@@ -80,6 +80,12 @@ JSON = click.option(
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     help="Also write the figures here; '-' prints them instead of tables.",
 )
+HTML = click.option(
+    "--html",
+    "html_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write a page to look at: one file, for which no network is needed.",
+)
 BOARD = click.option(
     "--board",
     default="mps2_an386",

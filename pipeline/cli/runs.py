@@ -9,9 +9,8 @@ from typing import Any
 import click
 
 from pipeline.cli import words
-from pipeline.cli.options import CONFIG_OPTIONS, EXISTING, JSON, Session, verb
-from pipeline.cli.output import require_match, show
-from pipeline.errors import ConfigError
+from pipeline.cli.options import CONFIG_OPTIONS, EXISTING, HTML, JSON, Session, verb
+from pipeline.cli.output import check_writable, require_match, show, write_text
 
 
 @verb
@@ -25,7 +24,7 @@ def run(json_path: Path | None, **options: Any) -> None:
       espalier run examples/pictures.toml --data ~/pictures --init trained.keras
       espalier run examples/person.toml --set train.epochs=40 --set run.name=longer
     """
-    from pipeline.report.tables import run_tables
+    from pipeline.report.run_tables import run_tables
 
     report = chain("report", **options)
     show(report, json_path, run_tables)
@@ -55,24 +54,37 @@ train = _stage(
 
 @verb
 @click.argument("run_folder", type=EXISTING, shell_complete=words.runs)
+@HTML
+@click.option(
+    "--junit",
+    "junit_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write the gates as JUnit XML, for CI servers.",
+)
 @JSON
-def report(run_folder: Path, json_path: Path | None) -> None:
-    """Show the report of a finished run: a folder below runs/.
+def report(
+    run_folder: Path, html_path: Path | None, junit_path: Path | None, json_path: Path | None
+) -> None:
+    """Show the report of a run: a folder below runs/.
+
+    The page to look at is RUN_FOLDER/report/report.html; --html writes it anew.
 
     Examples:
       espalier report runs/person
-      espalier report runs/person --json -
+      espalier report runs/person --html person.html --junit gates.xml
     """
-    from pipeline.artifacts import read_json
-    from pipeline.report.tables import run_tables
+    from pipeline import stages
+    from pipeline.report.junit import junit_xml
+    from pipeline.report.run_tables import run_tables
 
-    path = run_folder / "report" / "report.json"
-    if not path.is_file():
-        raise ConfigError(
-            f"{run_folder}: expected the folder of a finished run. Received: no {path}. "
-            "Finish it with `espalier run`."
-        )
-    show(read_json(path), json_path, run_tables)
+    for path in (html_path, junit_path, json_path):
+        check_writable(path)
+    figures = stages.read_report(run_folder)
+    if html_path is not None:
+        write_text("--html", html_path, stages.page_of(run_folder))
+    if junit_path is not None:
+        write_text("--junit", junit_path, junit_xml(figures))
+    show(figures, json_path, run_tables)
 
 
 def chain(

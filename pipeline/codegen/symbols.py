@@ -24,6 +24,8 @@ _DECLARATION = re.compile(
 _PASTED = re.compile(r"^ +\w[\w *]*?\b(\w+_)##\w+##(\w+)\(", re.MULTILINE)
 _ASSEMBLY = re.compile(r"^ASSEMBLY_FUNCTION\((\w+)", re.MULTILINE)
 _COMMENT = re.compile(r"//[^\n]*")
+# Constants of one layer, as views.py names them.
+_LAYER = re.compile(r"model_(\d+)_")
 _GENERATED = re.compile(r"\b(?:model|MODEL)_\w+")
 
 
@@ -96,6 +98,12 @@ def defined_symbols(text: str) -> set[str]:
 def generated_symbols(text: str) -> set[str]:
     """Names in generated code that begin with the generator's prefix, layers' names aside."""
     return set(_GENERATED.findall(_COMMENT.sub("", text)))
+
+
+def layer_of(symbol: str) -> int | None:
+    """Index of the operator whose constants a symbol of engine aot holds; None of all others."""
+    match = _LAYER.match(symbol)
+    return int(match[1]) if match else None
 
 
 def renamed(text: str, names: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.keras_graph import Call, FlatGraph, flatten
-from pipeline.prune.records import ModelFacts
+from pipeline.prune.records import LayerFacts, ModelFacts
 
 if TYPE_CHECKING:
     import keras
@@ -45,6 +45,34 @@ def model_facts(model: keras.Model, accuracy: float | None = None) -> ModelFacts
         peak_activation_bytes=peak_bytes(graph),
         accuracy=accuracy,
     )
+
+
+def layer_facts(model: keras.Model) -> dict[str, LayerFacts]:
+    """Facts of every layer with a kernel, by path, in the order of their first calls.
+
+    Args:
+        model: Functional or Sequential. A layer that is called several times adds up its MACs.
+    Raises:
+        UnsupportedModelError: a subclassed model.
+    """
+    layers: dict[str, LayerFacts] = {}
+    for call in flatten(model).calls:
+        macs = call_macs(call)
+        if macs == 0:
+            continue
+        before = layers.get(call.path)
+        if before is not None and (macs is None or before.macs is None):
+            macs = None
+        elif before is not None and macs is not None:
+            macs += before.macs or 0
+        layers[call.path] = LayerFacts(
+            name=call.path,
+            kind=type(call.layer).__name__,
+            channels=call.outputs[0].shape[-1] or 0,
+            params=sum(int(np.prod(weight.shape)) for weight in call.layer.weights),
+            macs=macs,
+        )
+    return layers
 
 
 def _total(graph: FlatGraph) -> int | None:

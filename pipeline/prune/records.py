@@ -154,6 +154,25 @@ class ModelFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LayerFacts:
+    """What one layer of a Keras model costs.
+
+    Attributes:
+        name: its path, behind the names of nested models around it.
+        kind: Keras' name of its class.
+        channels: of its output.
+        params: entries of its own weights.
+        macs: multiply-accumulates of all its calls; None where a spatial size is open.
+    """
+
+    name: str
+    kind: str
+    channels: int
+    params: int
+    macs: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """What one step of a method did.
 

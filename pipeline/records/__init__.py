@@ -4,7 +4,7 @@
 """
 
 from pipeline.records.camera import CameraFormat, FramePlan, PixelFormat, Taps
-from pipeline.records.firmware import Board, Firmware, FirmwareSize, SourceTree
+from pipeline.records.firmware import Board, Firmware, FirmwareSize, FlashPart, SourceTree
 from pipeline.records.graph import (
     ARENA_ALIGNMENT_BYTES,
     TENSOR_ALIGNMENT_BYTES,
@@ -51,6 +51,7 @@ __all__ = [
     "Extent",
     "Firmware",
     "FirmwareSize",
+    "FlashPart",
     "FoldedPadding",
     "FramePlan",
     "Graph",

@@ -107,3 +107,21 @@ class Firmware:
     toolchain: str
     elf_path: Path
     size: FirmwareSize | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlashPart:
+    """Some of an image's flash.
+
+    Attributes:
+        owner: "weights", "runtime", "harness" or "framework", as of `FirmwareSize`.
+        symbol: what the linker calls it; "" for all of the owner's bytes without a symbol.
+        size_bytes: in flash.
+        layer: index of the operator that the generated code made it for; None for what serves
+            several, or none.
+    """
+
+    owner: str
+    symbol: str
+    size_bytes: int
+    layer: int | None = None

@@ -19,11 +19,13 @@ class Score:
     Attributes:
         right, samples: counts.
         balanced: mean over the classes that occur of the share that was right.
+        confusion: samples by true class (rows) and predicted class (columns).
     """
 
     right: int
     samples: int
     balanced: float
+    confusion: tuple[tuple[int, ...], ...]
 
     @property
     def plain(self) -> float:
@@ -48,15 +50,20 @@ def score(
     if labels is None or not outputs or not len(labels):
         return None
     flat = outputs[0].reshape(len(labels), -1)
+    num_classes = max(2, flat.shape[1])
     if flat.shape[1] == 1 and flat.dtype in (np.int32, np.int64):
         chosen = flat[:, 0]
+        num_classes = int(max(labels.max(), chosen.max())) + 1
     else:
-        if labels.max() >= max(2, flat.shape[1]):
+        if labels.max() >= num_classes:
             return None
         chosen = flat[:, 0].astype(np.float64) > half if flat.shape[1] == 1 else flat.argmax(axis=1)
     predicted = chosen.astype(np.int64)
+    confusion = np.zeros((num_classes, num_classes), np.int64)
+    np.add.at(confusion, (labels, predicted), 1)
     return Score(
         right=int((predicted == labels).sum()),
         samples=len(labels),
         balanced=balanced_accuracy(predicted, labels),
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
     )

@@ -61,6 +61,7 @@ def deployment_report(
         "accuracy": None if accuracy is None else accuracy.plain,
         "balanced_accuracy": None if accuracy is None else accuracy.balanced,
         "right": None if accuracy is None else accuracy.right,
+        "confusion": None if accuracy is None else [list(row) for row in accuracy.confusion],
         "clock": measurement.clock,
         "warmup": measurement.warmup,
         f"{ticks}_per_inference": summary(measurement.ticks),

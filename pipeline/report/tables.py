@@ -84,33 +84,6 @@ def deployment_tables(report: Mapping[str, Any], *, with_layers: bool = True) ->
     return Group(*parts)
 
 
-def run_tables(report: Mapping[str, Any]) -> Group:
-    """The report of a whole run: accuracy at each step, then the deployment."""
-    accuracy = Table(box=SIMPLE_HEAD, title=f"Run {report['name']}", title_justify="left")
-    for name in ("model", "samples", "accuracy", "balanced accuracy"):
-        accuracy.add_column(name, justify="left" if name == "model" else "right")
-    pruned = report.get("prune")
-    for label, key in (
-        ("float, before pruning", "unpruned"),
-        ("float, pruned" if pruned else "float", "float"),
-        ("int8", "int8"),
-        ("int8 on the device", "device"),
-    ):
-        row = report["accuracy"].get(key)
-        if row is not None:
-            accuracy.add_row(
-                label,
-                f"{row['samples']:,}",
-                percent_text(row["plain"]),
-                percent_text(row["balanced"]),
-            )
-    parts: list[RenderableType] = [accuracy]
-    if pruned:
-        how = f"{pruned['method']}, {pruned['trained_epochs']} epochs of fine-tuning"
-        parts.append(_before_and_after(f"pruned by {how}", pruned))
-    return Group(*parts, deployment_tables(report["deployment"], with_layers=False))
-
-
 def plan_tables(report: Mapping[str, Any]) -> Group:
     """The memory plan of a model: sizes, layers, and where each buffer lies."""
     model = report["model"]
@@ -204,7 +177,7 @@ def _alive(extents: Sequence[tuple[int, int, int]], num_steps: int) -> str:
 def prune_tables(report: Mapping[str, Any]) -> Group:
     """A pruned model: costs before and after, the width of each group, and what is locked."""
     before, after = report["before"], report["after"]
-    facts = _before_and_after(f"{report['model']}, {report['method']}", report)
+    facts = before_and_after_table(f"{report['model']}, {report['method']}", report)
     for label, key in (
         ("accuracy", "accuracy"),
         ("balanced accuracy", "balanced_accuracy"),
@@ -242,7 +215,7 @@ def prune_tables(report: Mapping[str, Any]) -> Group:
     return Group(*parts, Text(proof, style="dim"))
 
 
-def _before_and_after(title: str, report: Mapping[str, Any]) -> Table:
+def before_and_after_table(title: str, report: Mapping[str, Any]) -> Table:
     """What a pruned model costs beside what the one before does."""
     before, after = report["before"], report["after"]
     table = make_table(f"<{title}", "before", "after", "left")

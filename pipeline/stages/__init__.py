@@ -5,6 +5,7 @@ inputs, settings, sources or tools have changed, and says so when they have not.
 """
 
 from pipeline.plan.slim.slim import SlimOptions
+from pipeline.stages.comparing import compare
 from pipeline.stages.deployment import (
     Deployment,
     Request,
@@ -37,6 +38,7 @@ from pipeline.stages.quantizing import (
     flash_budget,
     quantize_file,
 )
+from pipeline.stages.reporting import page_of, page_of_deployment, read_report
 from pipeline.stages.running import run
 from pipeline.stages.slimming import slim_file
 from pipeline.stages.variants import Variants, compare_file
@@ -62,6 +64,7 @@ __all__ = [
     "check_fits",
     "check_parity",
     "compare_file",
+    "compare",
     "deploy",
     "export_library",
     "export_sources",
@@ -70,11 +73,14 @@ __all__ = [
     "layer_macs",
     "measure_on_board",
     "new_config",
+    "page_of",
+    "page_of_deployment",
     "plan_model",
     "plan_tflm",
     "plan_tflm_offline",
     "prune_file",
     "quantize_file",
+    "read_report",
     "run",
     "run_text",
     "slim_file",

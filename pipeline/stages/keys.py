@@ -28,13 +28,19 @@ _CODE = {
         *("data", "model", "quantize", "reference.py", "samples.py"),
         *("stages/quantizing.py", "stages/subjects.py"),
     ),
-    "plan": ("ops", "plan", "report", "fixed_point.py"),
+    "plan": (
+        *("ops", "plan", "fixed_point.py"),
+        *("report/channels.py", "report/memory.py", "report/memory_picture.py", "report/tflm.py"),
+    ),
     "generate": ("ops", "plan", "codegen", "fixed_point.py"),
     "build": ("build",),
-    "measure": ("device", "measure", "reference.py", "report"),
-    "report": ("report",),
+    "measure": (
+        *("device", "measure", "reference.py"),
+        *("report/accuracy.py", "report/channels.py", "report/deployment.py"),
+    ),
+    "report": ("report", "build/symbols.py", "codegen/symbols.py", "stages/reporting.py"),
 }
-_CODE_SUFFIXES = (".py", ".jinja", ".c")
+_CODE_SUFFIXES = (".py", ".jinja", ".c", ".css", ".js")
 
 # Packages whose versions decide what a stage makes.
 _TOOLS = {
@@ -47,7 +53,7 @@ _TOOLS = {
     "generate": ("jinja2", "numpy"),
     "build": ("platformio", "scons", "ziglang", "pyelftools"),
     "measure": ("unicorn", "capstone", "pyserial", "ai-edge-litert", "numpy"),
-    "report": (),
+    "report": ("jinja2", "plotly", "pyelftools"),
 }
 
 

@@ -13,9 +13,9 @@ from pipeline.artifacts import cached_folder, hash_file
 from pipeline.errors import DoesNotFitError
 from pipeline.paths import cache_path
 from pipeline.prune.budget import Budget, parse_budget, prune_to_budget
-from pipeline.prune.facts import model_facts
+from pipeline.prune.facts import layer_facts, model_facts
 from pipeline.prune.floor import prune_to_floor
-from pipeline.prune.records import Cost, MethodResult
+from pipeline.prune.records import Cost, LayerFacts, MethodResult
 from pipeline.records import Board
 from pipeline.report.progress import Reporter
 from pipeline.stages.costs import REFERENCE_BOARD, DeployedCost, estimated_cost
@@ -166,6 +166,9 @@ def prune_model(
         **prune_report(result, job, before, after),
         "trained_epochs": 0 if learning is None else learning.trained_epochs,
         "deployed": deployed,
+        "confusion": None
+        if learning is None
+        else {"before": learning.confusion(model), "after": learning.confusion(result.model)},
     }
     return Pruned(model=result.model, report=report)
 
@@ -186,6 +189,7 @@ def prune_report(
         "accuracy_floor": settings.accuracy_floor,
         "before": _facts(job.model, before),
         "after": _facts(result.model, after),
+        "layers": _layers(job.model, result.model),
         "groups": [
             {
                 "name": group.name,
@@ -217,6 +221,24 @@ def _facts(model: KerasModel, metrics: Mapping[str, float]) -> dict[str, Any]:
         "balanced_accuracy": metrics.get("balanced_accuracy"),
         "average_precision": metrics.get("average_precision"),
     }
+
+
+def _layers(before: KerasModel, after: KerasModel) -> list[dict[str, Any]]:
+    """Layers with a kernel, before and after; those of the original that are gone have no after."""
+    left = layer_facts(after)
+    return [
+        {
+            "name": name,
+            "kind": layer.kind,
+            "before": _layer_costs(layer),
+            "after": _layer_costs(left[name]) if name in left else None,
+        }
+        for name, layer in layer_facts(before).items()
+    ]
+
+
+def _layer_costs(layer: LayerFacts) -> dict[str, int | None]:
+    return {"channels": layer.channels, "params": layer.params, "macs": layer.macs}
 
 
 def _with_board(settings: PruneSettings, board: Board | None) -> PruneSettings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,12 @@ from pipeline.artifacts import RunFolder, hash_file, read_json, write_json
 from pipeline.config import TEST_SPLIT, RunConfig
 from pipeline.device.board import load_board
 from pipeline.device.select import resolve_emulator
-from pipeline.errors import MismatchError
+from pipeline.errors import DoesNotFitError, MismatchError
 from pipeline.model.build import check_architecture
 from pipeline.paths import runs_path
 from pipeline.records import AnyPlan, Firmware, InputSet
 from pipeline.report.deployment import deployment_report
 from pipeline.report.progress import Reporter
-from pipeline.report.run import run_report
 from pipeline.stages.firmware import (
     Stages,
     Target,
@@ -30,6 +28,7 @@ from pipeline.stages.keys import stage_key
 from pipeline.stages.learning import Learning, data_identity, prune_settings
 from pipeline.stages.planning import kernel_guards, layer_macs
 from pipeline.stages.prune_methods import check_settings
+from pipeline.stages.reporting import Made, write_report
 
 
 def run(config: RunConfig, last: str, runs: Path | None, reporter: Reporter) -> Any:
@@ -75,27 +74,42 @@ def check_run(config: RunConfig) -> Target:
 
 
 def _run_until(last: str, config: RunConfig, stages: Stages) -> Any:
+    """Make stages up to `last`; a run whose gate fails gets a report of what there is, too."""
+    made = Made()
+    try:
+        path = _make(last, config, stages, made)
+    except (MismatchError, DoesNotFitError) as error:
+        if last == "report":
+            write_report(config, stages, made, failure=str(error))
+        raise
+    if last != "report":
+        return path
+    report = write_report(config, stages, made)
+    stages.reporter.log(f"everything is in {stages.folder.root}")
+    return report
+
+
+def _make(last: str, config: RunConfig, stages: Stages, made: Made) -> Path:
+    """Make stages up to `last`, and remember each; returns the folder of the last."""
     learning = Learning(config, stages)
-    trained = learning.train()
+    made.train = learning.train()
     if last == "train":
-        return trained
-    pruned = learning.prune(trained) if config.prune.method else None
-    quantized = learning.quantize(pruned or trained)
-    _check_drop(config, quantized)
+        return made.train
+    if config.prune.method:
+        made.prune = learning.prune(made.train)
+    made.quantize = learning.quantize(made.prune or made.train)
+    _check_drop(config, made.quantize)
     if last == "quantize":
-        return quantized
-    tflite = quantized / "model.tflite"
+        return made.quantize
+    tflite = made.quantize / "model.tflite"
     plan = stages.plan(tflite, name=config.run.name)
+    made.plan = stages.folder.stage_path("plan")
     firmware = stages.build(stages.generate(plan), plan.graph.name, kernel_guards(plan))
+    made.build = firmware.elf_path.parent
     if last == "build":
-        return firmware.elf_path.parent
-    measured = _measure(config, stages, plan, firmware, tflite)
-    if last == "measure":
-        return measured
-    folders = {"train": trained, "quantize": quantized}
-    if pruned is not None:
-        folders["prune"] = pruned
-    return _report(config, stages, folders, measured)
+        return made.build
+    made.measure = _measure(config, stages, plan, firmware, tflite)
+    return made.measure
 
 
 def _check_drop(config: RunConfig, quantized: Path) -> None:
@@ -160,27 +174,3 @@ def _test_inputs(golden: Path, samples: int) -> InputSet:
     return InputSet(
         spec=TEST_SPLIT, names=tuple(names[:limit].tolist()), x=(x[:limit],), y=y[:limit]
     )
-
-
-def _report(config: RunConfig, stages: Stages, folders: Mapping[str, Path], measured: Path) -> Any:
-    """Put everything together; returns the JSON object."""
-    sources = {name: folder / "facts.json" for name, folder in folders.items()}
-    sources["measure"] = measured / "deployment.json"
-    facts = {name: read_json(path) for name, path in sources.items()}
-    report = run_report(
-        config.run.name,
-        config.to_dict(),
-        facts["train"],
-        facts["quantize"],
-        facts["measure"],
-        pruned=facts.get("prune"),
-    )
-    key = stage_key(
-        "report",
-        inputs={name: hash_file(path) for name, path in sources.items()},
-        config=config.to_dict(),
-        seed=config.run.seed,
-    )
-    folder = stages.make("report", key, lambda out: write_json(out / "report.json", report))
-    stages.reporter.log(f"everything is in {stages.folder.root}")
-    return read_json(folder / "report.json")

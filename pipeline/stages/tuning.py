@@ -166,15 +166,18 @@ class Tuning:
         """Plain and balanced accuracy on the test samples; of two classes average precision."""
         return self._metrics(model, self._split.test)
 
+    def confusion(self, model: KerasModel) -> list[list[int]]:
+        """Test samples by true class (rows) and predicted class (columns)."""
+        from pipeline.quantize.evaluate import measure_accuracy
+
+        scores, y = self._scores(model, self._split.test)
+        accuracy = measure_accuracy(scores.argmax(axis=1), y, scores.shape[1])
+        return [list(row) for row in accuracy.confusion]
+
     def _metrics(self, model: KerasModel, side: npt.NDArray[np.int64]) -> dict[str, float]:
-        from pipeline.model.load import classifier_view
-        from pipeline.quantize.evaluate import predict_float
         from pipeline.samples import average_precision, balanced_accuracy
 
-        view = classifier_view(model)
-        x, y = self._dataset.x[side], self._dataset.y[side]
-        with self._reporter.steps("evaluating"):
-            scores = predict_float(view.model, x, scaling=view.scaling)
+        scores, y = self._scores(model, side)
         predicted = scores.argmax(axis=1)
         metrics = {
             "accuracy": float((predicted == y).mean()),
@@ -183,6 +186,18 @@ class Tuning:
         if scores.shape[1] == 2:
             metrics["average_precision"] = average_precision(scores[:, 1], y == 1)
         return metrics
+
+    def _scores(
+        self, model: KerasModel, side: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """Class scores of one side's samples, and their labels."""
+        from pipeline.model.load import classifier_view
+        from pipeline.quantize.evaluate import predict_float
+
+        view = classifier_view(model)
+        x, y = self._dataset.x[side], self._dataset.y[side]
+        with self._reporter.steps("evaluating"):
+            return predict_float(view.model, x, scaling=view.scaling), y
 
 
 def _shifted(

@@ -68,7 +68,8 @@ def test_help_shows_examples_that_are_not_wrapped(name: str) -> None:
 def test_examples_are_commands_of_the_verb(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "runs" / "person").mkdir(parents=True)
+    for run in ("person", "longer"):
+        (tmp_path / "runs" / run).mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     for example in verb(name).examples:
         command = re.sub(r'^eval "\$\((.*)\)"$', r"\1", example)

@@ -9,9 +9,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
+from tests.report.html.page_reader import Page, at_pointer
 from tests.shared import REPOSITORY
 
 pytestmark = [pytest.mark.emulator, pytest.mark.slow]
@@ -66,6 +69,7 @@ def test_from_run_toml_to_report(tmp_path: Path) -> None:
 
     root = tmp_path / "runs" / "tiny"
     report = json.loads((root / "report" / "report.json").read_text())
+    check_page(root, report)
     accuracy, deployment = report["accuracy"], report["deployment"]
     assert deployment["mismatches"] == 0
     assert accuracy["device"]["plain"] == accuracy["int8"]["plain"]
@@ -101,6 +105,32 @@ def test_from_run_toml_to_report(tmp_path: Path) -> None:
     shutil.rmtree(root / "plan")
     fourth = start(tmp_path, "--set", "deploy.samples=5")
     assert fourth.stderr.count("up to date") == 6
+
+
+def check_page(root: Path, report: dict[str, Any]) -> None:
+    """The page holds the figures of report.json, and is the same when it is made again."""
+    text = (root / "report" / "report.html").read_text()
+    page = Page(text)
+    assert page.json == report
+    for key, value, _ in page.figures:
+        assert json.loads(value) == at_pointer(report, key)
+    assert (
+        sum(part["bytes"] for part in report["flash_parts"])
+        == (report["deployment"]["flash"]["total_bytes"])
+    )
+    assert text.count('<img src="data:image/png') == len(report["quantize"]["worst"])
+    again = root / "again.html"
+    arguments = ["report", str(root), "--html", str(again), "--junit", str(root / "gates.xml")]
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", *arguments],
+        cwd=REPOSITORY,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert again.read_text() == text
+    suite = ElementTree.parse(root / "gates.xml").getroot()[0]
+    assert len(suite) == len(report["gates"])
 
 
 def _heed_ctrl_c() -> None:
@@ -248,3 +278,4 @@ def test_the_example_prunes_a_detector_down_to_the_board(tmp_path: Path) -> None
     assert "0 of 4 outputs differ from the reference" in done.stdout
     assert "float, before pruning" in done.stdout
     assert "peak activations, bytes" in done.stdout
+    check_page(tmp_path / "person", report)

@@ -6,13 +6,13 @@ from pipeline.device.board import load_board
 from pipeline.report.deployment import deployment_report
 from pipeline.report.memory import live_bytes, plan_report
 from pipeline.report.run import run_report
+from pipeline.report.run_tables import run_tables
 from pipeline.report.tables import (
     deployed_table,
     deployment_tables,
     plan_tables,
     print_tables,
     prune_tables,
-    run_tables,
 )
 from tests.report import fakes
 
@@ -80,11 +80,11 @@ def test_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     row = {"samples": 4, "plain": 0.75, "balanced": 0.5}
-    report = {
-        "name": "person",
-        "accuracy": {"float": {**row, "plain": 0.8}, "int8": row, "device": None},
-        "deployment": deployment(),
+    facts = {
+        "quantize": {"accuracy": {"float": {**row, "plain": 0.8}, "int8": row}},
+        "deployment": {**deployment(), "accuracy": None},
     }
+    report = run_report("person", {}, facts, board=load_board("mps2_an386"))
     print_tables(run_tables(report))
     text = capsys.readouterr().out
     for part in ("Run person", "float", "80.00%", "int8", "75.00%", "50.00%"):
@@ -112,7 +112,8 @@ def test_a_run_that_prunes(capsys: pytest.CaptureFixture[str]) -> None:
         "after": side(3, 0.92),
     }
     quantized = {"accuracy": {"float": {**row, "plain": 0.8}, "int8": row}}
-    report = run_report("person", {}, {}, quantized, deployment(), pruned=pruned)
+    facts = {"prune": pruned, "quantize": quantized, "deployment": deployment()}
+    report = run_report("person", {}, facts, board=load_board("mps2_an386"))
     print_tables(run_tables(report))
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     for line in (

@@ -1,0 +1,1 @@
+"""Reports as pages: one file each, without anything from a network."""
