@@ -22,7 +22,7 @@ def pair_channels(filter_by_channel: Array, groups: int = 1) -> Array:
         int8 [groups, pairs, weights of a channel], read-only.
     """
     grouped = filter_by_channel.reshape(groups, -1, filter_by_channel.shape[1])
-    grouped = np.pad(grouped, ((0, 0), (0, grouped.shape[1] % 2), (0, 0))).astype(np.int8)
-    pairs = (grouped[:, 0::2] & 0xF) | grouped[:, 1::2] << 4
+    filled = np.pad(grouped.astype(np.int8), ((0, 0), (0, grouped.shape[1] % 2), (0, 0)))
+    pairs: Array = (filled[:, 0::2] & 0xF) | filled[:, 1::2] << 4
     pairs.flags.writeable = False
     return pairs
