@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pipeline.quantize.low_bit.layers import WeightedLayer
+from pipeline.quantize.low_bit.layers import FloatArray, WeightedLayer
 from pipeline.quantize.low_bit.rounding import RoundedFilter
 from pipeline.records import INT4, Array, Graph, Op, QuantParams, Tensor
 
@@ -15,9 +15,7 @@ from pipeline.records import INT4, Array, Graph, Op, QuantParams, Tensor
 _LARGEST_BIAS = 1 << 30
 
 
-def with_filters(
-    graph: Graph, filters: Mapping[int, tuple[WeightedLayer, RoundedFilter]]
-) -> Graph:
+def with_filters(graph: Graph, filters: Mapping[int, tuple[WeightedLayer, RoundedFilter]]) -> Graph:
     """The graph with other filters and biases for some layers.
 
     Args:
@@ -64,11 +62,11 @@ def _bias(layer: WeightedLayer, rounded: RoundedFilter, op: Op, tensors: list[Te
             zero_point=(0,) * len(scales),
             axis=0,
         ),
-        constant=_frozen(np.round(rounded.bias / scales).astype(np.int32)),
+        constant=_frozen(np.rint(rounded.bias / scales).astype(np.int32)),
     )
 
 
-def _sum_scales(layer: WeightedLayer, rounded: RoundedFilter) -> Array:
+def _sum_scales(layer: WeightedLayer, rounded: RoundedFilter) -> FloatArray:
     return rounded.scales * layer.input_scale
 
 
