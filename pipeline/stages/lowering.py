@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.artifacts import read_json
-from pipeline.errors import BuildError, ConfigError, MissingToolError
+from pipeline.errors import BuildError, ConfigError, DoesNotFitError, MissingToolError
 from pipeline.records import Array, Board, DeployPlan, Graph, KernelTarget
 from pipeline.report.progress import Reporter
 from pipeline.stages.costs import REFERENCE_BOARD
@@ -163,7 +163,7 @@ class Images:
         self, tflite: bytes, board: Board, reporter: Reporter, *, toolchain: str = "auto"
     ) -> None:
         self._tflite, self._reporter, self._toolchain = tflite, reporter, toolchain
-        self._board, self._built_on = board, board
+        self._board = board
         self._overheads: dict[frozenset[str], int] = {}
 
     def write(self, graph: Graph) -> bytes:
@@ -203,30 +203,24 @@ class Images:
         return plan_model(path, target=KernelTarget.DSP if self._board.dsp else None)
 
     def _build(self, folder: Path) -> int:
-        """Flash of an image, on the board, or on the one that stands in for it."""
+        """Flash of an image, on the board, or on one that stands in for it."""
         request = Request(model=folder / "model.tflite", inputs="", command="espalier quantize")
         try:
-            return _own_flash_bytes(request, self._built_on, self._toolchain, self._reporter)
-        except (BuildError, ConfigError, MissingToolError) as error:
-            if self._built_on.name == REFERENCE_BOARD:
-                raise
+            return _own_flash_bytes(request, self._board, self._toolchain, self._reporter)
+        except (BuildError, ConfigError, DoesNotFitError, MissingToolError) as error:
             from pipeline.device.board import load_board
 
-            self._reporter.log(
-                f"{self._board.name}: {error} What a firmware adds to a model is taken from "
-                f"{REFERENCE_BOARD}."
-            )
-            self._built_on = load_board(REFERENCE_BOARD)
-            self._overheads.clear()
-            return self._build(folder)
+            # Too large an image tells nothing of how large it is.
+            self._reporter.log(f"{self._board.name}: {error}")
+            self._reporter.log(f"what firmware adds to a model is taken from {REFERENCE_BOARD}")
+            board = load_board(REFERENCE_BOARD)
+            return _own_flash_bytes(request, board, self._toolchain, self._reporter)
 
 
 def _own_flash_bytes(request: Request, board: Board, toolchain: str, reporter: Reporter) -> int:
-    # Limits are the caller's to check: an image that is too large for the board is no answer.
-    unlimited = dataclasses.replace(board, flash_bytes=None)
-    built = build_model(request, Target(board=unlimited, toolchain=toolchain), reporter)
-    size = read_json(built / "size.json")["size"]
-    if size is None:
-        raise BuildError(f"board {board.name}: the sizes of its images cannot be told apart.")
-    firmware = size["firmware"]
+    built = build_model(request, Target(board=board, toolchain=toolchain), reporter)
+    image = read_json(built / "size.json")["size"]
+    if image is None:
+        raise BuildError(f"board {board.name}: sizes of its images cannot be read.")
+    firmware = image["firmware"]
     return int(firmware["weights_bytes"] + firmware["runtime_bytes"] + firmware["harness_bytes"])
