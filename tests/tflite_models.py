@@ -131,6 +131,10 @@ class ModelBuilder:
         self.subgraph.tensors[index].buffer = len(self.model.buffers) - 1
         return index
 
+    def tensor_type(self, dtype: str) -> int:
+        """TFLite's code of a type."""
+        return int(getattr(self._schema.TensorType, dtype.upper()))
+
     def is_int8(self, index: int) -> bool:
         """Whether a tensor holds int8 values."""
         return bool(self.subgraph.tensors[index].type == self._schema.TensorType.INT8)

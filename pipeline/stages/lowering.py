@@ -90,12 +90,9 @@ def lower_file(
     graph = read_graph(tflite)
     inputs = load_inputs(data, **input_facts(graph))
     before = tflite.read_bytes()
-    # Spread over the samples, which often lie class by class.
-    places = np.linspace(0, len(inputs.x[0]) - 1, min(SAMPLES, len(inputs.x[0]))).astype(int)
-    chosen = tuple(each[places] for each in inputs.x)
     result = lower_model(
         before,
-        chosen,
+        spread(inputs.x),
         board=board,
         flash_bytes=flash_bytes,
         reporter=reporter,
@@ -114,6 +111,13 @@ def lower_file(
         **low_bit_facts(result),
         **_accuracies(before, result.tflite, inputs.x, inputs.y, reporter),
     }
+
+
+def spread(x: tuple[Array, ...]) -> tuple[Array, ...]:
+    """As many samples as are tried, evenly spread: they often lie class by class."""
+    count = len(x[0])
+    places = np.linspace(0, count - 1, min(SAMPLES, count)).astype(int)
+    return tuple(each[places] for each in x)
 
 
 def low_bit_facts(result: LowBitResult) -> dict[str, Any]:

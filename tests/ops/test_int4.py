@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.ops.table import kernel_call
 from pipeline.plan.graph import parse_graph
-from pipeline.records import INT4
+from pipeline.records import INT4, Graph, KernelTarget
 from tests import one_op
 from tests.compiled import HostCompiler
 from tests.exact import assert_exact, assert_exact_streamed, assert_sane, samples
@@ -59,7 +60,7 @@ VECTORS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "only_minus_8": ((1, 16), {"outputs": 9, "filter_limits": (-8, -8)}),
     "double": (
         (3, 8),
-        {"outputs": 9, "filter_scale": 140.0, "output": (20.0, -5), "filter_limits": (-3, 3)},
+        {"outputs": 9, "filter_scale": 7.0, "output": (20.0, -5), "quant": (1.0, 3)},
     ),
 }
 
@@ -75,7 +76,8 @@ def convolution(case: str, dtype: str = INT4) -> bytes:
 def vectors(case: str, dtype: str = INT4) -> bytes:
     shape, options = VECTORS[case]
     options = {**_USUAL, **options, "filter_dtype": dtype}
-    return one_op.single(one_op.fully_connected, shape, (0.05, 3), **options)
+    quant = options.pop("quant", (0.05, 3))
+    return one_op.single(one_op.fully_connected, shape, quant, **options)
 
 
 MODELS = {
@@ -106,6 +108,40 @@ def test_equals_plain_numpy(case: str, compiler: HostCompiler) -> None:
     for (x,) in samples(graph, seed=1, count=1):
         (received,) = model.run((x,))
         np.testing.assert_array_equal(received, slow.convolve(graph.ops[0], graph, x))
+
+
+# Where other kernels have to do: with groups, with -8 beside another negative weight, with biases
+# and factors that no short form takes.
+_OTHERWISE = {
+    "conv_2d-groups_odd": "conv_2d_s4",
+    "conv_2d-huge_bias": "conv_2d_bytes_floor_dsp_s8",
+    "conv_2d-left_shift": "conv_2d_s4",
+    "conv_2d-with_minus_8": "conv_2d_sliding_nearest_dsp_s8",
+    "conv_2d-only_minus_8": "conv_2d_sliding_nearest_dsp_s8",
+    "fully_connected-with_minus_8": "fully_connected_dsp_s8",
+    "fully_connected-only_minus_8": "fully_connected_dsp_s8",
+    "fully_connected-double": "fully_connected_double_s8",
+}
+
+
+@pytest.mark.parametrize("case", MODELS)
+def test_kernels_for_four_bits_are_chosen(case: str) -> None:
+    graph = parse_graph(MODELS[case], case, case)
+    functions = {target: _function(graph, target) for target in KernelTarget}
+    portable = (
+        "fully_connected_double_s8" if case.endswith("double") else f"{case.split('-')[0]}_s4"
+    )
+    assert functions[KernelTarget.PORTABLE] == portable
+    if case in _OTHERWISE:
+        assert functions[KernelTarget.DSP] == _OTHERWISE[case]
+    else:
+        assert "nibbles" in functions[KernelTarget.DSP]
+
+
+def _function(graph: Graph, target: KernelTarget) -> str:
+    call = kernel_call(graph.ops[0], graph, target)
+    assert call is not None
+    return call.function
 
 
 @pytest.mark.parametrize("multiplier", [1, 2])
