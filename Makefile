@@ -44,7 +44,7 @@ FUZZ_MODEL ?=
 C_SOURCES = find firmware boards -name .pio -prune -o -type f \( -name '*.c' -o -name '*.cc' -o -name '*.h' \) -print0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor run flash test test-fast test-renode hil check format docs bench fuzz pin clean
+.PHONY: help setup doctor run flash test test-fast test-renode hil check format docs bench fuzz pin costs zoo clean
 .NOTPARALLEL:
 
 help:  ## list the targets
@@ -101,6 +101,12 @@ format: $(STAMP)  ## bring Python and C sources into form
 docs: $(STAMP)  ## build the documentation as a site, .cache/site/index.html
 	@$(BIN)/mkdocs build --quiet
 	@echo ".cache/site/index.html"
+
+costs: $(STAMP)  ## fit what kernels cost (espalier profile); after a change of kernels, with pin
+	@PYTHONPATH=. $(BIN)/python tools/fit_costs.py
+
+zoo: $(STAMP)  ## measure the cards of espalier zoo anew
+	@PYTHONPATH=. $(BIN)/python tools/measure_zoo.py
 
 bench: $(STAMP)  ## speed, RAM and flash of the reference models beside TFLM's (FULL=1: on every emulator and compiler)
 	@PYTHONPATH=. $(BIN)/python tools/bench.py --json $(call quote,$(BENCH_JSON)) $(if $(FULL),--full)

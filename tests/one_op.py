@@ -95,6 +95,7 @@ def conv_2d(
     activation: str = "NONE",
     filter_scale: float = 0.01,
     filter_limits: Pair = (-127, 127),
+    filter_dtype: str = "int8",
     output: Quant = (0.1, -5),
 ) -> int:
     """CONV_2D; a bias of None is an absent one."""
@@ -102,7 +103,7 @@ def conv_2d(
     shape = (channels, *kernel, depth // groups)
     weights = rng.integers(*filter_limits, size=shape, endpoint=True)
     scales = _scales(rng, channels, per_channel, filter_scale)
-    inputs = [x, builder.constant("filter", weights, scale=scales)]
+    inputs = [x, builder.constant("filter", weights, dtype=filter_dtype, scale=scales)]
     if bias is not None:
         inputs.append(_bias(builder, rng, x, channels, bias, scales))
     sizes = [
@@ -140,6 +141,7 @@ def depthwise_conv_2d(
     activation: str = "NONE",
     filter_scale: float = 0.01,
     filter_limits: Pair = (-127, 127),
+    filter_dtype: str = "int8",
     output: Quant = (0.05, 3),
 ) -> int:
     """DEPTHWISE_CONV_2D; `multiplier` output channels for each input channel."""
@@ -147,7 +149,7 @@ def depthwise_conv_2d(
     channels = depth * multiplier
     weights = rng.integers(*filter_limits, size=(1, *kernel, channels), endpoint=True)
     scales = _scales(rng, channels, per_channel, filter_scale)
-    inputs = [x, builder.constant("filter", weights, scale=scales, axis=3)]
+    inputs = [x, builder.constant("filter", weights, dtype=filter_dtype, scale=scales, axis=3)]
     if bias is not None:
         inputs.append(_bias(builder, rng, x, channels, bias, scales))
     sizes = [
@@ -184,6 +186,7 @@ def fully_connected(
     keep_num_dims: bool = False,
     filter_scale: float = 0.01,
     filter_limits: Pair = (-127, 127),
+    filter_dtype: str = "int8",
     output: Quant = (0.1, 7),
 ) -> int:
     """FULLY_CONNECTED; `inputs` is the length of a row, by default of the last axis."""
@@ -191,7 +194,7 @@ def fully_connected(
     length = shape[-1] if inputs is None else inputs
     weights = rng.integers(*filter_limits, size=(outputs, length), endpoint=True)
     scales = _scales(rng, outputs, per_channel, filter_scale)
-    operands = [x, builder.constant("filter", weights, scale=scales)]
+    operands = [x, builder.constant("filter", weights, dtype=filter_dtype, scale=scales)]
     if bias is None:
         operands.append(-1)
     else:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pipeline.records import INT4
 from tests import one_op
 from tests.one_op import Pair, quant_of, shape_of
 from tests.random_draw import MAX_VALUES, Maker
@@ -47,6 +48,15 @@ def _weights(maker: Maker) -> dict[str, Any]:
     if maker.once_in(4):
         limits = maker.draw.pick(((-20, 20), (-128, 127), (-128, -100), (0, 127)))
     bias = maker.draw.pick((1000, None, 20_000, 0, 2_000_000))
+    if maker.once_in(5):
+        # Of four bits; -8 is what other tools than ours may write.
+        return {
+            "bias": bias,
+            "filter_dtype": INT4,
+            "filter_limits": maker.draw.pick(((-7, 7), (-7, 7), (-8, 7), (0, 7))),
+            "filter_scale": maker.scale(0.15),
+            "per_channel": not maker.once_in(5),
+        }
     return {
         "bias": bias,
         "filter_limits": limits,
@@ -251,6 +261,7 @@ def _transpose_conv(maker: Maker, x: int) -> int:
     activation = maker.activation()
     output = maker.output(_spread(maker, x, taps, options), activation)
     del options["filter_limits"]
+    options.pop("filter_dtype", None)
     return one_op.transpose_conv(
         maker.builder,
         maker.rng,

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.plan.int4 import pack_int4
+from pipeline.records import INT4
+
 # Operator versions that TFLite's converter writes for int8; the interpreter refuses others.
 _VERSIONS: Mapping[str, int] = {
     "ADD": 2,
@@ -117,15 +120,20 @@ class ModelBuilder:
         axis: int = 0,
     ) -> int:
         """Add a tensor with a value. Returns its index."""
-        array = np.asarray(values, dtype=dtype)
+        array = np.asarray(values, dtype="int8" if dtype == INT4 else dtype)
         index = self.tensor(
             name, array.shape, dtype=dtype, scale=scale, zero_point=zero_point, axis=axis
         )
         buffer = self._schema.BufferT()
-        buffer.data = np.frombuffer(array.tobytes(), dtype=np.uint8)
+        data = pack_int4(array) if dtype == INT4 else array.tobytes()
+        buffer.data = np.frombuffer(data, dtype=np.uint8)
         self.model.buffers.append(buffer)
         self.subgraph.tensors[index].buffer = len(self.model.buffers) - 1
         return index
+
+    def tensor_type(self, dtype: str) -> int:
+        """TFLite's code of a type."""
+        return int(getattr(self._schema.TensorType, dtype.upper()))
 
     def is_int8(self, index: int) -> bool:
         """Whether a tensor holds int8 values."""

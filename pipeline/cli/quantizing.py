@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli import words
 from pipeline.cli.help import Choice
 from pipeline.cli.options import CONFIG_KEYS, JSON, verb
 from pipeline.cli.output import check_writable, show
@@ -33,6 +34,7 @@ _MODEL_OPTIONS = {
     "epochs": "--epochs",
     "learning_rate": "--learning-rate",
     "flash": "--flash",
+    "board": "--board",
     "seed": "--seed",
     "compares": "--compare",
     "layers": "--layers",
@@ -76,7 +78,14 @@ _MODEL_OPTIONS = {
 @click.option("--output-type", type=Choice(_EDGE_TYPES), help="[default: int8]")
 @click.option("--epochs", type=click.IntRange(min=1), help="Of --method qat.", metavar="N")
 @click.option("--learning-rate", type=float, help="Of --method qat, the highest.", metavar="X")
-@click.option("--flash", metavar="SIZE", help="Filters become int4 until it is this small.")
+@click.option(
+    "--flash", metavar="SIZE", help="Filters become int4 until the firmware is this small: 96KiB."
+)
+@click.option(
+    "--board",
+    shell_complete=words.boards,
+    help="Of --flash: whose firmware.  [default: mps2_an386]",
+)
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -100,13 +109,15 @@ def quantize(subject: Path, json_path: Path | None, **options: Any) -> None:
     """Quantize to int8: of a CONFIG (a run.toml) everything up to it, prints its folder.
 
     Of a MODEL (.keras or .h5) with --data: calibrate it on the training samples, write --out, and
-    compare it with its float form on the test samples.
+    compare it with its float form on the test samples. A MODEL that is a .tflite already can
+    take filters of four bits, with --flash.
 
     Examples:
       espalier quantize run.toml
       espalier quantize model.keras --data pictures --out model.tflite
       espalier quantize model.keras --data pictures --compare
       espalier quantize model.keras --data pictures --method qat --epochs 8 --out model.tflite
+      espalier quantize model.tflite --data pictures --flash 96KiB --out small.tflite
     """
     options["json_path"] = json_path
     is_config = subject.suffix == ".toml"
@@ -123,7 +134,10 @@ def quantize(subject: Path, json_path: Path | None, **options: Any) -> None:
         kept = ("overrides", "data", "init", "runs")
         click.echo(chain("quantize", config=subject, **{name: options[name] for name in kept}))
         return
-    _quantize_model(subject, options)
+    if subject.suffix == ".tflite":
+        _lower_file(subject, options)
+    else:
+        _quantize_model(subject, options)
 
 
 def _quantize_model(model: Path, options: dict[str, Any]) -> None:
@@ -142,6 +156,37 @@ def _quantize_model(model: Path, options: dict[str, Any]) -> None:
         show({"model": model.name, **quantized.facts}, json_path, quantize_tables)
     if out is not None:
         quantized.write(out)
+
+
+def _lower_file(model: Path, options: dict[str, Any]) -> None:
+    """Four-bit filters for a model that is quantized already."""
+    from pipeline import stages
+    from pipeline.device.board import load_board
+    from pipeline.report.low_bit_table import low_bit_tables
+
+    kept = ("data", "out", "flash", "board", "json_path", "overrides", "init", "runs")
+    others = [
+        text
+        for name, text in _MODEL_OPTIONS.items()
+        if name not in kept and options[name] not in (None, False)
+    ]
+    if options["flash"] is None or others:
+        received = ", ".join(others) if others else "no --flash"
+        raise ConfigError(
+            f"{model}: this model is quantized already; it takes --flash, which gives filters four "
+            f"bits, with --data, --board and --out. Received: {received}. Give the .keras for the "
+            "rest."
+        )
+    _check_paths(model, options)
+    figures = stages.lower_file(
+        model,
+        options["out"],
+        data=options["data"],
+        board=load_board(options["board"] or stages.QuantizeSettings().board),
+        flash_bytes=stages.flash_budget(options["flash"]),
+        reporter=click.get_current_context().obj.reporter(),
+    )
+    show(figures, options["json_path"], low_bit_tables)
 
 
 def _check_paths(model: Path, options: dict[str, Any]) -> None:
@@ -188,6 +233,7 @@ def _settings(options: dict[str, Any]) -> QuantizeSettings:
             epochs="epochs",
             learning_rate="learning_rate",
             seed="seed",
+            board="board",
         ),
         ptq=PtqSettings(
             **given(calibration="calibration", equalize="equalize", correct_bias="correct_bias")

@@ -13,7 +13,6 @@ from pipeline.ops.convolution import (
     convolution_row_windows,
     require_tensors,
 )
-from pipeline.ops.filters import convolution_constants
 from pipeline.ops.rows import RowWindow
 from pipeline.records import Graph, Op
 
@@ -53,10 +52,5 @@ def row_windows(op: Op, graph: Graph) -> Mapping[int, RowWindow]:
 
 
 def call(op: Op, graph: Graph) -> KernelCall:
-    """conv_2d_s8; see `OpModule.call`."""
-    filter_ohwi = constant_of(graph, op.inputs[1])
-    by_channel = filter_ohwi.reshape(filter_ohwi.shape[0], -1)
-    constants = convolution_constants(
-        op, graph, filter_ohwi, by_channel, "[out, height, width, in]"
-    )
-    return convolution_call(op, graph, constants)
+    """conv_2d_s8 or conv_2d_s4; see `OpModule.call`."""
+    return convolution_call(op, graph, constant_of(graph, op.inputs[1]))

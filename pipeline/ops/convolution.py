@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.ops.base import Constant, Field, FieldValue, KernelCall, RawOp, fields_of, label_of
+from pipeline.ops.base import Field, FieldValue, KernelCall, RawOp, fields_of, label_of
 from pipeline.ops.checks import (
     activation_range,
     input_of,
@@ -20,7 +20,8 @@ from pipeline.ops.checks import (
     require_rank,
     zero_point_of,
 )
-from pipeline.ops.filters import require_filter
+from pipeline.ops.filters import convolution_constants, require_filter
+from pipeline.ops.nibbles import has_int4_filter, pair_channels
 from pipeline.ops.rows import RowWindow, num_rows
 from pipeline.ops.window import Window, window_of
 from pipeline.records import Array, Graph, Op
@@ -99,11 +100,24 @@ def convolution_row_windows(op: Op) -> Mapping[int, RowWindow]:
     return {op.inputs[0]: attrs_of(op).window.rows}
 
 
-def convolution_call(op: Op, graph: Graph, constants: tuple[Constant, ...]) -> KernelCall:
-    """The call of conv_2d_s8; its filter is [out, height, width, in / groups]."""
+def convolution_call(op: Op, graph: Graph, filter_ohwi: Array) -> KernelCall:
+    """The call of conv_2d_s8, or of conv_2d_s4 for weights of four bits.
+
+    Args:
+        op, graph: the layer.
+        filter_ohwi: [out, height, width, in / groups].
+    Raises:
+        UnsupportedModelError: the scales are broken.
+    """
+    by_channel = filter_ohwi.reshape(filter_ohwi.shape[0], -1)
+    values, layout, function = filter_ohwi, "[out, height, width, in]", "conv_2d_s8"
+    if has_int4_filter(op, graph):
+        values = pair_channels(by_channel, attrs_of(op).groups)
+        layout, function = "[pairs of out, height, width, in]", "conv_2d_s4"
+    constants = convolution_constants(op, graph, values, by_channel, layout)
     return KernelCall(
-        function="conv_2d_s8",
-        header="conv_2d_s8.h",
+        function=function,
+        header=f"{function}.h",
         params_type="conv_2d_params",
         fields=params_fields(op, graph, "filter_ohwi", groups=("uint16_t", attrs_of(op).groups)),
         constants=constants,

@@ -64,17 +64,15 @@ def call(op: Op, graph: Graph) -> KernelCall:
     """depthwise_conv_2d_s8, or conv_2d_s8 for one input channel; see `OpModule.call`.
 
     A depthwise convolution of a single channel is an ordinary one, whose kernel reads a whole
-    row of the window at a time: only the filter's layout differs.
+    row of the window at a time: only the filter's layout differs. Weights of four bits take a
+    byte each otherwise: there are too few of them to pay for kernels of their own.
     """
     filter_1hwc = constant_of(graph, op.inputs[1])
     filter_ohw = as_contiguous(np.moveaxis(filter_1hwc[0], 2, 0))
     by_channel = filter_ohw.reshape(filter_ohw.shape[0], -1)
     x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
     if x.shape[3] == 1:
-        constants = convolution_constants(
-            op, graph, filter_ohw, by_channel, "[out, height, width, 1]"
-        )
-        return convolution_call(op, graph, constants)
+        return convolution_call(op, graph, filter_ohw[..., np.newaxis])
     depth_multiplier = output.shape[3] // x.shape[3]
     return KernelCall(
         function="depthwise_conv_2d_s8",

@@ -18,23 +18,32 @@ from pipeline.ops.checks import (
     scale_of,
     zero_point_of,
 )
-from pipeline.records import Array, Graph, Op, Requant
+from pipeline.records import INT4, Array, Graph, Op, Requant
 
 Int64Array = npt.NDArray[np.int64]
 
 
-def require_filter(raw: RawOp, axis: int, channels: int) -> None:
-    """Check input 1 as an int8 filter that is symmetric, with one scale or one per channel.
+def require_filter(
+    raw: RawOp, axis: int, channels: int, dtypes: tuple[str, ...] = ("int8", INT4)
+) -> None:
+    """Check input 1 as an integer filter that is symmetric, with one scale or one per channel.
 
     Args:
         raw: the operator; its optional input 2 is checked as an int32 bias.
         axis: channel dimension of the filter.
         channels: number of output channels.
+        dtypes: that its weights may have.
     """
     filter_ = input_of(raw, 1)
     way_out = "Quantize the model to full int8 with a current converter."
     require_constant(raw, filter_, "the filter")
-    require(filter_.dtype == "int8", raw, "the filter must be int8", filter_.dtype, way_out)
+    require(
+        filter_.dtype in dtypes,
+        raw,
+        f"the filter must be {' or '.join(dtypes)}",
+        filter_.dtype,
+        way_out,
+    )
     quant = filter_.quant
     require(quant is not None, raw, "the filter must have scales", "none", way_out)
     assert quant is not None

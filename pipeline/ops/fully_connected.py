@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from pipeline.ops.filters import (
     requant_constants,
     require_filter,
 )
+from pipeline.ops.nibbles import has_int4_filter, pair_channels
 from pipeline.records import Graph, Op, Requant
 
 
@@ -84,12 +85,12 @@ def row_windows(op: Op, graph: Graph) -> None:
 
 
 def call(op: Op, graph: Graph) -> KernelCall:
-    """fully_connected_s8, or fully_connected_double_s8; see `OpModule.call`.
+    """fully_connected_s8, _s4 or _double_s8; see `OpModule.call`.
 
     The pinned reference scales in double and rounds once, unlike convolutions and unlike older
     TFLite and TFLM releases, which use MultiplyByQuantizedMultiplier here, too: results differ
     by one in about one output of a hundred. Where an integer form gives exactly the same, it is
-    taken; else the kernel computes in double as well.
+    taken; else the kernel computes in double as well, from weights of a byte each.
     """
     attrs = op.attrs
     assert isinstance(attrs, FullyConnectedAttrs)
@@ -99,6 +100,7 @@ def call(op: Op, graph: Graph) -> KernelCall:
     per_channel = len(quant_of(graph.tensors[op.inputs[1]]).scale) > 1
     factors = real_factors(op, graph, len(filter_) if per_channel else 1)
     requants = _integer_forms(op, graph, factors, lowest, highest)
+    weights = Constant(name="filter", c_type="int8_t", values=filter_, comment="[out, in]")
     if requants is None:
         function, params_type = "fully_connected_double_s8", "fully_connected_double_params"
         scaling: tuple[Constant, ...] = (
@@ -106,6 +108,9 @@ def call(op: Op, graph: Graph) -> KernelCall:
         )
     else:
         function, params_type = "fully_connected_s8", "fully_connected_params"
+        if has_int4_filter(op, graph):
+            function, layout = "fully_connected_s4", "[pairs of out, in]"
+            weights = replace(weights, values=pair_channels(filter_), comment=layout)
         scaling = requant_constants(requants)
     pointers: dict[str, tuple[str, FieldValue]] = {
         constant.name: ("pointer", constant.name) for constant in scaling
@@ -129,7 +134,7 @@ def call(op: Op, graph: Graph) -> KernelCall:
             output_max=("int8_t", highest),
         ),
         constants=(
-            Constant(name="filter", c_type="int8_t", values=filter_, comment="[out, in]"),
+            weights,
             Constant(
                 name="bias", c_type="int32_t", values=bias_values(op, graph, filter_.shape[0])
             ),

@@ -64,7 +64,7 @@ def parse(raw: RawOp) -> TransposeConvAttrs:
         f"{filter_.shape} and {x.shape}",
         way_out,
     )
-    require_filter(_as_convolution(raw), axis=0, channels=channels)
+    require_filter(_as_convolution(raw), axis=0, channels=channels, dtypes=("int8",))
     options = raw.options_as(tflite.TransposeConvOptions)
     strides = options.StrideH(), options.StrideW()
     require(

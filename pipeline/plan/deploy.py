@@ -12,7 +12,7 @@ from pipeline.plan.check import check_plan
 from pipeline.plan.flow import Flow, flow_of
 from pipeline.plan.lifetimes import Block
 from pipeline.plan.memory import MemoryPlan, plan_memory
-from pipeline.records import DeployPlan, Extent, Graph, KernelTarget, Placement, Step
+from pipeline.records import DeployPlan, Extent, Graph, KernelTarget, Op, Placement, Step
 
 
 def make_plan(graph: Graph, target: KernelTarget) -> DeployPlan:
@@ -81,14 +81,28 @@ def _extents(block: Block) -> tuple[Extent, ...]:
     return tuple(extents)
 
 
-def _weights_bytes(graph: Graph, calls: Sequence[KernelCall | None]) -> int:
-    """Bytes of all constants that the generated code holds."""
-    own_constants = sum(
+def constants_bytes(op: Op, plan: DeployPlan) -> int:
+    """Bytes of the constants that the generated code holds for one operator of a plan."""
+    call = kernel_call(op, plan.graph, plan.target)
+    return 0 if call is None else _constants_bytes(call)
+
+
+def kernel_functions(plan: DeployPlan) -> frozenset[str]:
+    """Names of the kernels that a plan calls."""
+    calls = [kernel_call(op, plan.graph, plan.target) for op in plan.graph.ops]
+    return frozenset(call.function for call in calls if call is not None)
+
+
+def _constants_bytes(call: KernelCall) -> int:
+    return sum(
         constant.values.size * np.dtype(CONSTANT_TYPES[constant.c_type]).itemsize
-        for call in calls
-        if call is not None
         for constant in call.constants
     )
+
+
+def _weights_bytes(graph: Graph, calls: Sequence[KernelCall | None]) -> int:
+    """Bytes of all constants that the generated code holds."""
+    own_constants = sum(_constants_bytes(call) for call in calls if call is not None)
     operands = {
         index
         for call in calls

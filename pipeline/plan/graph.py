@@ -16,14 +16,15 @@ from pipeline.errors import ConfigError, UnsupportedModelError
 from pipeline.ops.base import RawOp
 from pipeline.ops.table import RESHAPE_KINDS, fold_op, parse_op
 from pipeline.plan.file_model import FileModel
-from pipeline.records import Array, Graph, Op, OpKind, QuantParams, Tensor
+from pipeline.plan.int4 import unpack_int4
+from pipeline.records import INT4, Array, Graph, Op, OpKind, QuantParams, Tensor
 
 _FILE_IDENTIFIER = b"TFL3"
 
 # Far more than any device holds; sizes and offsets of such tensors fit int32 in kernels.
 _MOST_ELEMENTS = 1 << 28
 
-# TFLite's TensorType codes whose values NumPy can hold.
+# TFLite's TensorType codes whose values NumPy can hold, those of INT4 as int8.
 _DTYPES = {
     0: "float32",
     1: "float16",
@@ -34,6 +35,7 @@ _DTYPES = {
     7: "int16",
     9: "int8",
     10: "float64",
+    17: INT4,
 }
 # The flatbuffers package checks nothing: a damaged file shows as any of these.
 _DAMAGE = (
@@ -284,7 +286,11 @@ class _Reader:
                 f"tensor '{name}': weights must be int8 and biases int32. Received: {dtype}. "
                 "Quantize the model to full int8: espalier deploy MODEL.keras --data SPEC."
             )
-        values = np.frombuffer(buffer.DataAsNumpy().tobytes(), dtype=dtype)
+        data = buffer.DataAsNumpy().tobytes()
+        if dtype == INT4:
+            values = unpack_int4(data, math.prod(shape))
+        else:
+            values = np.frombuffer(data, dtype=dtype)
         if values.size != math.prod(shape):
             raise UnsupportedModelError(
                 f"tensor '{name}': {math.prod(shape)} values are expected for shape {shape}. "

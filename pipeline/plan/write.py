@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.plan.int4 import pack_int4
 from pipeline.plan.pack import pack
-from pipeline.records import Array, Graph, Op, OpKind, Tensor
+from pipeline.records import INT4, Graph, Op, OpKind, Tensor
 
 
 def write_tflite(graph: Graph, source: bytes) -> bytes:
@@ -74,7 +75,7 @@ class _Writer:
             made.name = tensor.name.split(";")[0].encode("utf-8")
         made.shape = np.array(tensor.shape, dtype=np.int32)
         made.type = getattr(self._schema.TensorType, tensor.dtype.upper())
-        made.buffer = 0 if tensor.constant is None else self._buffer(tensor.constant)
+        made.buffer = 0 if tensor.constant is None else self._buffer(_data(tensor))
         if tensor.quant is not None:
             quant = self._schema.QuantizationParametersT()
             quant.scale = np.array(tensor.quant.scale, dtype=np.float32)
@@ -83,9 +84,8 @@ class _Writer:
             made.quantization = quant
         return made
 
-    def _buffer(self, values: Array) -> int:
-        """Place of a buffer with these values; equal ones share it."""
-        data = values.tobytes()
+    def _buffer(self, data: bytes) -> int:
+        """Place of a buffer with these bytes; equal ones share it."""
         if data not in self._buffer_of:
             self._buffer_of[data] = len(self._buffers)
             buffer = self._schema.BufferT()
@@ -139,3 +139,9 @@ class _Writer:
 def _inputs(op: Op) -> tuple[int, ...]:
     """The inputs that the file needs: a RESHAPE has its shape in its options."""
     return op.inputs[:1] if op.kind is OpKind.RESHAPE else op.inputs
+
+
+def _data(tensor: Tensor) -> bytes:
+    """A constant as the file holds it."""
+    assert tensor.constant is not None
+    return pack_int4(tensor.constant) if tensor.dtype == INT4 else tensor.constant.tobytes()

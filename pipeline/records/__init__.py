@@ -7,6 +7,7 @@ from pipeline.records.camera import CameraFormat, FramePlan, PixelFormat, Taps
 from pipeline.records.firmware import Board, Firmware, FirmwareSize, FlashPart, SourceTree
 from pipeline.records.graph import (
     ARENA_ALIGNMENT_BYTES,
+    INT4,
     TENSOR_ALIGNMENT_BYTES,
     Array,
     Graph,
@@ -40,6 +41,7 @@ from pipeline.records.plan import (
 
 __all__ = [
     "ARENA_ALIGNMENT_BYTES",
+    "INT4",
     "AnyPlan",
     "Array",
     "Board",

@@ -15,6 +15,10 @@ ARENA_ALIGNMENT_BYTES = 16
 # Of every buffer in it: kernels load and store words.
 TENSOR_ALIGNMENT_BYTES = 4
 
+# Of tensors whose values take half a byte each in a file and in flash. NumPy has no such type: a
+# constant of it is held as int8.
+INT4 = "int4"
+
 
 class KernelTarget(Enum):
     """Which kernels a core can run."""
@@ -97,7 +101,14 @@ class Requant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tensor:
-    """A tensor of a graph; `constant` holds its value where it has one (read-only)."""
+    """A tensor of a graph.
+
+    Attributes:
+        index, name, shape: as in the file.
+        dtype: NumPy's name, or INT4.
+        quant: None for a tensor that is not quantized.
+        constant: the value where it has one, read-only; of INT4, as int8.
+    """
 
     index: int
     name: str
@@ -113,7 +124,9 @@ class Tensor:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the tensor in memory."""
+        """Bytes of the tensor in memory; two values of INT4 share one."""
+        if self.dtype == INT4:
+            return -(-self.num_elements // 2)
         return self.num_elements * np.dtype(self.dtype).itemsize
 
 

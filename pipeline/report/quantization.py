@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.report.low_bit_table import add_low_bit_rows, low_bit_layers
 from pipeline.report.tables import bytes_text, facts_table, make_table, percent_text, short_name
 
 
@@ -26,6 +27,9 @@ def quantize_tables(report: Mapping[str, Any]) -> Group:
     facts.add_row("change their class", f"{report['flipped']:,} of {samples:,} test samples")
     facts.add_row("outputs", f"{report['sqnr_db']:.1f} dB signal to quantization noise")
     parts: list[RenderableType] = [facts]
+    if report["low_bit"] is not None:
+        add_low_bit_rows(facts, report["low_bit"])
+        parts.append(low_bit_layers(report["low_bit"]))
     if report["layers"] is not None:
         parts += [_layer_table(report), Text(report["advice"])]
     return Group(*parts)

@@ -17,6 +17,7 @@ from pipeline.stages.exporting import ExportRequest, export_library
 from pipeline.stages.firmware import Target
 from pipeline.stages.fitting import check_fits
 from pipeline.stages.flashing import FlashRequest, flash
+from pipeline.stages.lowering import lower_file
 from pipeline.stages.measuring import BoardRequest, measure_on_board
 from pipeline.stages.new_run import (
     Wishes,
@@ -71,6 +72,7 @@ __all__ = [
     "flash",
     "flash_budget",
     "layer_macs",
+    "lower_file",
     "measure_on_board",
     "new_config",
     "page_of",

@@ -145,6 +145,9 @@ class Learning:
         settings = {name: dict(sections[name]) for name in ("data", "quantize")}
         # The gate is applied to what is made, and changes nothing in it.
         del settings["data"]["source"], settings["quantize"]["max_drop"]
+        if config.quantize.flash:
+            target = self.stages.target
+            settings["deploy"] = {"board": target.board.name, "toolchain": target.toolchain}
         key = stage_key(
             "quantize",
             inputs={"model": hash_file(model_path), "data": self.data_hash},
@@ -317,6 +320,8 @@ def quantize_settings(config: RunConfig) -> QuantizeSettings:
         epochs=section.epochs,
         learning_rate=section.learning_rate,
         flash_bytes=flash_budget(section.flash),
+        board=config.deploy.board,
+        toolchain=config.deploy.toolchain,
         seed=config.run.seed,
     )
 

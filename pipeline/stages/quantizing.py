@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.artifacts import cached_folder, hash_file
+from pipeline.device.board import load_board
 from pipeline.errors import ConfigError
 from pipeline.paths import cache_path
 from pipeline.prune.budget import parse_budget
@@ -43,8 +44,9 @@ class QuantizeSettings:
         ptq: ranges and repairs of "ptq".
         edges: types of the model's input and output.
         epochs, learning_rate: of "qat"; 0 for its own.
-        flash_bytes: filters of some layers become int4 until the model is this small; None for
+        flash_bytes: filters of some layers become int4 until the image is this small; None for
             int8 throughout.
+        board, toolchain: of that image.
         layers: also report on every layer, of "ptq".
         seed: of everything random.
     """
@@ -56,6 +58,8 @@ class QuantizeSettings:
     epochs: int = 0
     learning_rate: float = 0.0
     flash_bytes: int | None = None
+    board: str = "mps2_an386"
+    toolchain: str = "auto"
     layers: bool = True
     seed: int = 1
 
@@ -160,10 +164,10 @@ def quantize_loaded(
         if settings.layers:
             shown = split.val[representative_indices(dataset.y[split.val], _LAYER_SAMPLES)]
             layers = _layers(post, tflite, settings, (loaded, dataset.x[shown]), reporter)
-    low_bit: list[dict[str, Any]] | None = None
+    low_bit: dict[str, Any] | None = None
     if settings.flash_bytes is not None:
         inputs = quantize_samples(tflite, dataset.x[chosen], loaded.scaling)
-        tflite, low_bit = _lower_bits(tflite, inputs, settings.flash_bytes)
+        tflite, low_bit = _lower_bits(tflite, inputs, settings, reporter)
     comparison = compare_side(loaded, tflite, samples, split.test, reporter)
     ids = np.array([dataset.ids[index] for index in split.test])
     return Quantized(
@@ -310,13 +314,21 @@ def _train_quantized(
 
 
 def _lower_bits(
-    tflite: bytes, inputs: Array, flash_bytes: int
-) -> tuple[bytes, list[dict[str, Any]]]:
-    """Filters as int4 until the model is small enough; the file, and what became of layers."""
-    from pipeline.quantize.low_bit import lower_weights
+    tflite: bytes, inputs: Array, settings: QuantizeSettings, reporter: Reporter
+) -> tuple[bytes, dict[str, Any]]:
+    """Filters as int4 until the image is small enough; the file, and what became of layers."""
+    from pipeline.stages.lowering import low_bit_facts, lower_model, spread
 
-    result = lower_weights(tflite, inputs, flash_bytes)
-    return result.tflite, [dataclasses.asdict(layer) for layer in result.layers]
+    result = lower_model(
+        tflite,
+        spread((inputs,)),
+        board=load_board(settings.board),
+        flash_bytes=settings.flash_bytes,
+        reporter=reporter,
+        toolchain=settings.toolchain,
+    )
+    facts = {"board": settings.board, "flash_budget_bytes": settings.flash_bytes}
+    return result.tflite, facts | low_bit_facts(result)
 
 
 def _facts(

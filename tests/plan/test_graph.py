@@ -171,7 +171,7 @@ def chain(**changes: object) -> bytes:
         ({"zero_point": 128}, "tensor 'x': zero points of int8 must be in -128 .. 127"),
         ({"zero_point": -129}, "tensor 'x': zero points of int8 must be in -128 .. 127"),
         ({"dtype": "int16"}, "tensor 'x' must be int8. Received: int16"),
-        ({"dtype": "int4"}, "tensor 'x' must be int8. Received: TensorType 17"),
+        ({"dtype": "int4"}, "tensor 'x' must be int8. Received: int4"),
         ({"shape": (1, -1)}, "tensor 'x': the shape must be known"),
         ({"shape": (1, 0)}, "tensor 'x' must not be empty"),
         ({"shape": (1, 3)}, "the filter must be [output length, input length]"),

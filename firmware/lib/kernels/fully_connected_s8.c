@@ -1,13 +1,7 @@
 #include "fully_connected_s8.h"
 
 #include "dot_s8.h"
-#include "requantize.h"
-
-static inline int8_t finish(const struct fully_connected_params *p, int32_t acc, int32_t channel) {
-  int32_t i = p->per_channel ? channel : 0;
-  int32_t y = requantize_once(acc, p->multiplier[i], p->shift[i]) + p->output_offset;
-  return (int8_t)clamp(y, p->output_min, p->output_max);
-}
+#include "finish_output.h"
 
 // `restrict`: stores of int8 would otherwise make the compiler read the parameters again.
 void fully_connected_s8(const struct fully_connected_params *restrict params,
@@ -24,13 +18,13 @@ void fully_connected_s8(const struct fully_connected_params *restrict params,
       }
       dot_4_s8(input, params->input_offset, filter, inputs, inputs, acc);
       for (int i = 0; i < 4; ++i) {
-        *output++ = finish(params, acc[i], channel + i);
+        *output++ = finish_output(params, acc[i], channel + i);
       }
       filter += 4 * inputs;
     }
     for (; channel < outputs; ++channel) {
       int32_t acc = params->bias[channel] + dot_s8(input, params->input_offset, filter, inputs);
-      *output++ = finish(params, acc, channel);
+      *output++ = finish_output(params, acc, channel);
       filter += inputs;
     }
     input += inputs;

@@ -16,6 +16,9 @@ from pipeline.ops.fully_connected import FullyConnectedAttrs
 from pipeline.records import Array, Graph, Op, Requant
 from pipeline.steps import Forms, Int64Array, Steps, find_steps, fit_floor
 
+# Of a sum before it is multiplied; smaller ones are for larger sums.
+_PRESCALES = (8, 7, 6, 5, 4, 3, 2, 1, 0)
+
 # Room for the rounding constant -128 << shift.
 _LARGEST_SHIFT = 24
 
@@ -113,6 +116,18 @@ def forms_of_vector(accumulators: Accumulators, prescale: int) -> Forms:
     right = exponent + prescale - 1 - shift
     multiplier = np.where(right < 0, -1, accumulators.multiplier >> np.maximum(right, 0))
     return fit_floor(accumulators.steps, np.full_like(shift, prescale), multiplier, shift)
+
+
+def fit_vector(accumulators: Accumulators) -> tuple[int, Forms] | None:
+    """A prescale for all sums of a fully connected layer, with the requantization of each.
+
+    None where no prescale makes all of them exact.
+    """
+    for prescale in _PRESCALES:
+        forms = forms_of_vector(accumulators, prescale)
+        if forms.exact.all():
+            return prescale, forms
+    return None
 
 
 def _accumulators(

@@ -32,6 +32,13 @@ class Kernel(Enum):
     HALVES_NEAREST = "halves_nearest"
     SLIDING_FLOOR = "sliding_floor"
     SLIDING_NEAREST = "sliding_nearest"
+    NIBBLES_FLOOR = "nibbles_floor"
+    NIBBLES_NEAREST = "nibbles_nearest"
+
+    @property
+    def nibbles(self) -> bool:
+        """Whether weights take half a byte."""
+        return self in (Kernel.NIBBLES_FLOOR, Kernel.NIBBLES_NEAREST)
 
     @property
     def halves(self) -> bool:
@@ -58,7 +65,9 @@ class Channels:
 def fit(accumulators: Accumulators, kernel: Kernel) -> Channels | None:
     """What the stream has to say for a kernel to be exact; None where it cannot be."""
     channels = _FITS[kernel](accumulators)
-    return channels if channels is not None and _in_range(channels, kernel) else None
+    if channels is None or not _in_range(channels, kernel):
+        return None
+    return None if kernel.nibbles and not _fits_16(accumulators) else channels
 
 
 def _bytes_floor(accumulators: Accumulators) -> Channels | None:
@@ -138,6 +147,8 @@ _FITS: Mapping[Kernel, Callable[[Accumulators], Channels | None]] = {
     Kernel.HALVES_NEAREST: _halves_nearest,
     Kernel.SLIDING_FLOOR: _bytes_floor,
     Kernel.SLIDING_NEAREST: _bytes_nearest,
+    Kernel.NIBBLES_FLOOR: _bytes_floor,
+    Kernel.NIBBLES_NEAREST: _bytes_nearest,
 }
 
 
@@ -164,6 +175,12 @@ def _fits_256(accumulators: Accumulators) -> npt.NDArray[np.bool_]:
     """[channels], whether 256 times the sum stays within 32 bits."""
     steps = accumulators.steps
     return ((steps.lowest >= -(1 << 23)) & (steps.highest < 1 << 23))[:, 0]
+
+
+def _fits_16(accumulators: Accumulators) -> bool:
+    """Whether 16 times each sum stays within 32 bits."""
+    steps = accumulators.steps
+    return bool((steps.lowest >= -(1 << 27)).all() and (steps.highest < 1 << 27).all())
 
 
 def _channels(
@@ -202,8 +219,12 @@ def _channels(
 
 
 def _in_range(channels: Channels, kernel: Kernel) -> bool:
-    """Whether the weights of each pair, or each weight, fit 16 bits."""
+    """Whether the weights of each pair, or each weight, fit 16 bits; for nibbles, 8."""
     values = channels.weights
+    if kernel.nibbles:
+        a, b = _pairs(values)
+        fits = (a >= -8) & (a <= 7) & (a + 16 * b >= -128) & (a + 16 * b <= 127)
+        return bool(fits.all())
     if not kernel.halves:
         values = _pairs(values)[0] + 256 * _pairs(values)[1]
     return bool((np.abs(2 * values + 1) <= 0xFFFF).all())
@@ -233,6 +254,10 @@ def stream(channels: Channels, kernel: Kernel, lanes: npt.NDArray[np.intp]) -> I
         # For each block the words of a, then those of b.
         blocks = [half.reshape(len(a), -1, 2, 2) for half in (a, b)]
         words = _words(np.stack(blocks, axis=2)).reshape(len(a), -1)
+    elif kernel.nibbles:
+        # Of a block, the first word's values are the bytes 0 and 2.
+        values = (a + 16 * b).reshape(len(a), -1, 2, 2).swapaxes(2, 3).reshape(len(a), -1, 4)
+        words = (values & 0xFF) @ (1 << np.arange(0, 32, 8))
     else:
         words = _words(a + 256 * b)
     bias_a, bias_b = _pairs(channels.bias)
@@ -244,8 +269,11 @@ def stream(channels: Channels, kernel: Kernel, lanes: npt.NDArray[np.intp]) -> I
         shifts,
         *(values[1] for values in map(_pairs, (channels.multiplier, channels.rounding))),
     ]
-    second = bias_b if kernel.halves else bias_a + 256 * bias_b
-    pairs = np.concatenate([np.stack([bias_a, second], 1), words, np.stack(tail, 1)], axis=1)
+    if kernel.nibbles:
+        head = [16 * bias_a, bias_a + 16 * bias_b]
+    else:
+        head = [bias_a, bias_b if kernel.halves else bias_a + 256 * bias_b]
+    pairs = np.concatenate([np.stack(head, 1), words, np.stack(tail, 1)], axis=1)
     return pairs.reshape(-1).astype(np.uint32).astype(np.int32).astype(np.int64)
 
 

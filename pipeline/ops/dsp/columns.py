@@ -88,7 +88,9 @@ def _blocks(length: int) -> Iterator[tuple[int, ...]]:
         yield last[0], last[2], last[1], last[3]
 
 
-def choose_columns(window: Window, channels: int, outputs: int, output_w: int) -> Columns:
+def choose_columns(
+    window: Window, channels: int, outputs: int, output_w: int, *, slides: bool = True
+) -> Columns:
     """Lay windows into columns at the least cost.
 
     Args:
@@ -96,10 +98,11 @@ def choose_columns(window: Window, channels: int, outputs: int, output_w: int) -
         channels: of the input.
         outputs: channels of the output.
         output_w: pixels of an output row.
+        slides: whether the kernel has a form for windows that slide.
     """
     rows, dense = window.filter_h, window.dilation_w == 1
     neighbours = window.filter_w == _TAPS and dense and window.stride_w == 1
-    if neighbours and channels >= 4 and output_w > 1:
+    if slides and neighbours and channels >= 4 and output_w > 1:
         return Columns(rows=rows, row_runs=1, run_taps=1, channels=channels, sliding=True)
     taps = window.filter_w if dense else 1
     apart = Columns(rows=rows, row_runs=window.filter_w // taps, run_taps=taps, channels=channels)

@@ -10,6 +10,7 @@ from pipeline.ops.convolution import attrs_of, image_rows
 from pipeline.ops.dsp.accumulators import convolution_accumulators
 from pipeline.ops.dsp.channel_pairs import Channels, Kernel, fit, stream
 from pipeline.ops.dsp.columns import Columns, choose_columns
+from pipeline.ops.nibbles import has_int4_filter
 from pipeline.records import Array, Graph, Op, Tensor
 
 # Instructions per inference that a byte of flash has to save where weights could be held in one
@@ -18,6 +19,9 @@ _WORTH_A_BYTE = 16
 
 # Of kernels for halves, whose loop is unrolled to the end.
 _MOST_BLOCKS_OF_HALVES = 8
+
+# For weights of four bits, if they fit; windows do not slide under them.
+_KERNELS_OF_NIBBLES = (Kernel.NIBBLES_FLOOR, Kernel.NIBBLES_NEAREST)
 
 # Scratch for columns, unless one group of pixels takes more: a call for each costs 70 instructions.
 _COLUMNS_BYTES = 512
@@ -34,14 +38,17 @@ def convolution_call(op: Op, graph: Graph, filter_ohwi: Array) -> KernelCall | N
     """The same for an operator without groups whose filter is [out, height, width, in]."""
     x, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
     window, width = attrs_of(op).window, output.shape[2]
-    columns = choose_columns(window, x.shape[3], output.shape[3], width)
+    int4 = has_int4_filter(op, graph)
     accumulators = convolution_accumulators(
         op, graph, filter_ohwi.reshape(filter_ohwi.shape[0], -1)
     )
-    for kernel in preferred_kernels(columns, output):
-        channels = fit(accumulators, kernel)
-        if channels is not None:
-            return _call(op, graph, columns, kernel, channels)
+    for slides in (False, True) if int4 else (True,):
+        columns = choose_columns(window, x.shape[3], output.shape[3], width, slides=slides)
+        kernels = preferred_kernels(columns, output) if slides else _KERNELS_OF_NIBBLES
+        for kernel in kernels:
+            channels = fit(accumulators, kernel)
+            if channels is not None:
+                return _call(op, graph, columns, kernel, channels)
     return None
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.ops.base import Constant, KernelCall, fields_of, label_of
 from pipeline.ops.checks import activation_range, quant_of
-from pipeline.ops.dsp import fully_connected_direct
+from pipeline.ops.dsp import fully_connected_direct, fully_connected_nibbles
 from pipeline.ops.dsp.accumulators import (
     Accumulators,
     forms_of_vector,
@@ -14,6 +14,7 @@ from pipeline.ops.dsp.accumulators import (
 )
 from pipeline.ops.filters import real_factors
 from pipeline.ops.fully_connected import FullyConnectedAttrs
+from pipeline.ops.nibbles import has_int4_filter
 from pipeline.records import Graph, Op, OpKind
 from pipeline.steps import Forms, Int64Array
 
@@ -33,6 +34,10 @@ def call(op: Op, graph: Graph) -> KernelCall | None:
     per_channel = len(quant_of(filter_).scale) > 1
     factors = real_factors(op, graph, filter_.shape[0] if per_channel else 1)
     accumulators = fully_connected_accumulators(op, graph, factors)
+    if has_int4_filter(op, graph):
+        nibbles = fully_connected_nibbles.call(op, graph, accumulators)
+        if nibbles is not None:
+            return nibbles
     if _is_direct(op, graph):
         direct = fully_connected_direct.call(op, graph, accumulators)
         return direct or _laid_call(op, graph, accumulators)

@@ -6,13 +6,10 @@ import numpy as np
 
 from pipeline.ops.base import Constant, KernelCall, fields_of, label_of
 from pipeline.ops.checks import activation_range
-from pipeline.ops.dsp.accumulators import Accumulators, forms_of_vector
+from pipeline.ops.dsp.accumulators import Accumulators, fit_vector
 from pipeline.ops.fully_connected import FullyConnectedAttrs
 from pipeline.records import Graph, Op
 from pipeline.steps import Forms, Int64Array
-
-# Of a sum before it is multiplied; smaller ones are for larger sums.
-_PRESCALES = (8, 7, 6, 5, 4, 3, 2, 1, 0)
 
 # What sums of an output that shares its words with another are kept in.
 _SUM_END = 1 << 23
@@ -30,7 +27,7 @@ def call(op: Op, graph: Graph, accumulators: Accumulators) -> KernelCall | None:
     attrs = op.attrs
     assert isinstance(attrs, FullyConnectedAttrs)
     outputs, inputs = accumulators.weights.shape
-    fitted = _forms(accumulators)
+    fitted = fit_vector(accumulators)
     if inputs < 4 or fitted is None or not _sums_fit(accumulators):
         return None
     weights = _blocks(accumulators.weights)
@@ -70,15 +67,6 @@ def group_sizes(outputs: int) -> tuple[int, ...]:
     """Outputs that are computed together: fours, and two where not more are left."""
     whole, left = divmod(outputs, 4)
     return (4,) * whole + ((4 if left > 2 else 2,) if left else ())
-
-
-def _forms(accumulators: Accumulators) -> tuple[int, Forms] | None:
-    """The prescale of all outputs, and their requantization."""
-    for prescale in _PRESCALES:
-        forms = forms_of_vector(accumulators, prescale)
-        if forms.exact.all():
-            return prescale, forms
-    return None
 
 
 def _sums_fit(accumulators: Accumulators) -> bool:

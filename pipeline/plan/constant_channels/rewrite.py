@@ -62,15 +62,21 @@ class _Rewriter:
             return tensor
         return dataclasses.replace(tensor, shape=(*tensor.shape[:-1], int(kept.sum())))
 
-    def _constant(self, name: str, values: Array, quant: QuantParams | None = None) -> int:
-        """Add a constant tensor; returns its index."""
+    def _constant(
+        self,
+        name: str,
+        values: Array,
+        quant: QuantParams | None = None,
+        dtype: str | None = None,
+    ) -> int:
+        """Add a constant tensor, by default of its values' type; returns its index."""
         index = len(self.tensors)
         self.tensors.append(
             Tensor(
                 index=index,
                 name=name,
                 shape=tuple(values.shape),
-                dtype=str(values.dtype),
+                dtype=dtype or str(values.dtype),
                 quant=quant,
                 constant=values,
             )
@@ -109,7 +115,7 @@ class _Rewriter:
         filter_ = self._graph.tensors[op.inputs[1]]
         quant = _of_channels(quant_of(filter_), kept)
         values = np.ascontiguousarray(np.moveaxis(weights[kept], 0, axis))
-        inputs = [op.inputs[0], self._constant(filter_.name, values, quant)]
+        inputs = [op.inputs[0], self._constant(filter_.name, values, quant, filter_.dtype)]
         if len(op.inputs) > 2 and op.inputs[2] >= 0 or bias.any():
             scale = tuple(scale_of(self._graph.tensors[op.inputs[0]]) * s for s in quant.scale)
             quant = QuantParams(scale=scale, zero_point=(0,) * len(scale), axis=0)

@@ -14,7 +14,7 @@ from pipeline.plan.graph import parse_file_model
 from pipeline.plan.tflm.arena import predict_arena
 from pipeline.plan.tflm.operators import KERNEL_PREFIXES, OPERATORS
 from pipeline.plan.tflm.runtimes import Runtime
-from pipeline.records import Graph, KernelGuard, Op, OpKind, TflmPlan
+from pipeline.records import INT4, Graph, KernelGuard, Op, OpKind, TflmPlan
 
 
 def make_tflm_plan(path: Path, runtime: Runtime) -> TflmPlan:
@@ -61,6 +61,15 @@ def check_supported(model: FileModel, runtime: Runtime) -> None:
             f"{model.name}: every operator must be one of {runtime.title}. Received: "
             f"{', '.join(missing)}. Use --engine aot, which has them, or build the model without."
         )
+    for raw in model.ops:
+        for tensor in raw.inputs:
+            if tensor is not None and tensor.dtype == INT4:
+                # Some snapshots have kernels for it, which unpack a whole filter into the arena at
+                # every inference; none takes it for all operators.
+                raise UnsupportedModelError(
+                    f"{raw.label}: engine tflm takes weights of int8. Received: int4. Use --engine "
+                    "aot, or the model from before `espalier quantize --flash`."
+                )
     if runtime.per_channel_fully_connected:
         return
     for raw in model.ops:

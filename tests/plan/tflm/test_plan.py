@@ -11,7 +11,7 @@ from pipeline.errors import ConfigError, UnsupportedModelError
 from pipeline.plan.tflm.operators import KERNEL_PREFIXES, OPERATORS
 from pipeline.plan.tflm.plan import make_tflm_plan
 from pipeline.plan.tflm.runtimes import RUNTIMES, find_runtime
-from pipeline.records import OpKind, TflmPlan
+from pipeline.records import INT4, OpKind, TflmPlan
 from tests import one_op
 from tests.small_models import residual_network
 from tests.tflite_models import ModelBuilder
@@ -68,6 +68,15 @@ def test_scales_that_older_snapshots_would_ignore_are_refused(runtime: str, tmp_
     with pytest.raises(UnsupportedModelError, match=r"FULLY_CONNECTED .*Received: 4 scales"):
         plan(tmp_path, data, runtime)
     assert plan(tmp_path, data).registrations
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_weights_of_four_bits_are_refused(runtime: str, tmp_path: Path) -> None:
+    data = one_op.single(
+        one_op.conv_2d, (1, 4, 4, 2), (0.1, 0), channels=4, filter_limits=(-7, 7), filter_dtype=INT4
+    )
+    with pytest.raises(UnsupportedModelError, match=r"CONV_2D .*int4\. Use --engine aot"):
+        plan(tmp_path, data, runtime)
 
 
 def test_unknown_operator_speaks_of_this_engine(tmp_path: Path) -> None:

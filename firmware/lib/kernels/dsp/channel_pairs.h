@@ -8,6 +8,8 @@
 //           two bytes
 //   sliding: the same, with three words for each word of the columns: the weights of a window's
 //           three pixels
+//   nibbles: 16 * bias a, bias a + 16 * bias b; for each block one word, whose bytes are weight
+//            a + 16 * weight b of the values 0 to 3: two weights in the room of one byte
 //   halves: bias a, bias b; for each block four words: weights a of the values {0, 2} and {1, 3},
 //           weights b of the same
 //   then:   multiplier a, rounding a, shift a + 256 * shift b, less 2^31 for the last pair,
@@ -16,7 +18,7 @@
 // A sum, bias included, becomes an output as follows; >> rounds down, and "high" is the upper word
 // of a product.
 //
-//   bytes and sliding, floor:
+//   bytes, sliding and nibbles, floor:
 //                    a: (high(sum << shift, multiplier) + rounding) >> 14
 //                    b: (high(256 * sum, multiplier) + rounding) >> shift
 //   halves, floor:   (high(sum, multiplier) + rounding) >> 12
@@ -49,6 +51,8 @@ void bytes_2(const struct channel_pairs *pairs, int8_t *output);
 void bytes_3(const struct channel_pairs *pairs, int8_t *output);
 void sliding_2(const struct channel_pairs *pairs, int8_t *output);
 void sliding_3(const struct channel_pairs *pairs, int8_t *output);
+void nibbles_2(const struct channel_pairs *pairs, int8_t *output);
+void nibbles_3(const struct channel_pairs *pairs, int8_t *output);
 void halves_floor_2(const struct channel_pairs *pairs, int8_t *output);
 void halves_nearest_2(const struct channel_pairs *pairs, int8_t *output);
 

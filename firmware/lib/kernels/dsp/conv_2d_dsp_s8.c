@@ -199,6 +199,10 @@ CONV_2D(sliding_floor, {lay_sliding_2, lay_sliding_3}, {sliding_2, sliding_3}, {
         2)
 CONV_2D(sliding_nearest, {lay_sliding_2, lay_sliding_3}, {sliding_2, sliding_3},
         {nearest_2, nearest_3}, 2)
+CONV_2D(nibbles_floor, {lay_columns_2, lay_columns_3}, {nibbles_2, nibbles_3}, {floor_2, floor_3},
+        0)
+CONV_2D(nibbles_nearest, {lay_columns_2, lay_columns_3}, {nibbles_2, nibbles_3},
+        {nearest_2, nearest_3}, 0)
 CONV_2D(halves_floor, {lay_columns_2, NULL}, {halves_floor_2, NULL}, {NULL, NULL}, 0)
 CONV_2D(halves_nearest, {lay_columns_2, NULL}, {halves_nearest_2, NULL}, {NULL, NULL}, 0)
 CONV_2D(3x3x3_floor, {lay_3x3x3_2, NULL}, {halves_floor_2, NULL}, {NULL, NULL}, 0)

@@ -49,6 +49,7 @@ typedef void conv_2d_dsp(const struct conv_2d_dsp_params *params, struct input_r
 conv_2d_dsp conv_2d_bytes_floor_dsp_s8, conv_2d_bytes_nearest_dsp_s8;
 conv_2d_dsp conv_2d_halves_floor_dsp_s8, conv_2d_halves_nearest_dsp_s8;
 conv_2d_dsp conv_2d_sliding_floor_dsp_s8, conv_2d_sliding_nearest_dsp_s8;
+conv_2d_dsp conv_2d_nibbles_floor_dsp_s8, conv_2d_nibbles_nearest_dsp_s8;
 conv_2d_dsp conv_2d_3x3x3_floor_dsp_s8;
 
 #endif  // ESPALIER_KERNELS_DSP_CONV_2D_DSP_S8_H_

@@ -1,0 +1,67 @@
+"""What graphs cost without an image: their constants, and 5,000 bytes for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pipeline.ops.base import CONSTANT_TYPES
+from pipeline.ops.table import kernel_call
+from pipeline.plan.graph import parse_graph
+from pipeline.plan.write import write_tflite
+from pipeline.records import Graph, KernelTarget
+from tests import one_op
+
+RUNTIME_BYTES = 5_000
+
+
+class PlannedImages:
+    """See `low_bit.Deployed`."""
+
+    def __init__(self, tflite: bytes) -> None:
+        self._tflite = tflite
+
+    def write(self, graph: Graph) -> bytes:
+        return write_tflite(graph, self._tflite)
+
+    def weights_bytes(self, graph: Graph) -> Mapping[int, int]:
+        calls = {op.index: kernel_call(op, graph, KernelTarget.DSP) for op in graph.ops}
+        return {
+            index: sum(
+                constant.values.size * np.dtype(CONSTANT_TYPES[constant.c_type]).itemsize
+                for constant in call.constants
+            )
+            for index, call in calls.items()
+            if call is not None
+        }
+
+    def flash_bytes(self, graph: Graph) -> int:
+        return RUNTIME_BYTES + sum(self.weights_bytes(graph).values())
+
+
+def network(seed: int = 0) -> bytes:
+    """Convolutions, a depthwise one among them, and a classifier."""
+    builder, rng = one_op.ModelBuilder(), np.random.default_rng(seed)
+    x = builder.tensor("x", (1, 8, 8, 3), scale=1 / 64)
+    y = one_op.conv_2d(builder, rng, x, channels=8, activation="RELU", output=(0.2, -128))
+    y = one_op.depthwise_conv_2d(builder, rng, y, output=(0.5, 3))
+    y = one_op.conv_2d(
+        builder, rng, y, channels=16, kernel=(1, 1), activation="RELU", output=(1.0, -128)
+    )
+    y = one_op.conv_2d(builder, rng, y, channels=24, stride=(2, 2), output=(9.0, 0))
+    y = one_op.mean(builder, rng, y, axes=(1, 2))
+    y = one_op.fully_connected(builder, rng, y, outputs=10, output=(4.0, 0))
+    return builder.build([x], [y])
+
+
+def network_graph(seed: int = 0) -> tuple[Graph, bytes]:
+    """The network and its file."""
+    data = network(seed)
+    return parse_graph(data, "net", "net"), data
+
+
+def samples(count: int = 12) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.int8]]]:
+    """Inputs of the network."""
+    rng = np.random.default_rng(5)
+    return (rng.integers(-128, 128, size=(count, 8, 8, 3)).astype(np.int8),)
