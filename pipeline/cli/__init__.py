@@ -13,7 +13,17 @@ from typing import NoReturn
 import click
 
 from pipeline import __version__
-from pipeline.cli import building, desk, exporting, measuring, models, pruning, runs, studies
+from pipeline.cli import (
+    building,
+    desk,
+    exporting,
+    measuring,
+    models,
+    profiling,
+    pruning,
+    runs,
+    studies,
+)
 from pipeline.cli.options import Session, Verbs, common
 from pipeline.errors import PipelineError
 
@@ -37,6 +47,8 @@ VERBS = (
     desk.ports,
     desk.flash,
     desk.monitor,
+    profiling.profile,
+    profiling.zoo,
     pruning.prune,
     studies.study,
 )

@@ -17,10 +17,12 @@ from pipeline.stages.fitting import check_fits
 from pipeline.stages.flashing import FlashRequest, flash
 from pipeline.stages.measuring import BoardRequest, measure_on_board
 from pipeline.stages.planning import export_sources, layer_macs, plan_model, plan_tflm
+from pipeline.stages.profiling import Shape, profile
 from pipeline.stages.prune_methods import Limits, PruneSettings
 from pipeline.stages.pruning import Pruned, prune_file
 from pipeline.stages.running import run
 from pipeline.stages.slimming import slim_file
+from pipeline.stages.zoo import card_report, zoo_report
 
 __all__ = [
     "BoardRequest",
@@ -31,8 +33,10 @@ __all__ = [
     "PruneSettings",
     "Pruned",
     "Request",
+    "Shape",
     "Target",
     "build_model",
+    "card_report",
     "check_fits",
     "deploy",
     "export_library",
@@ -42,8 +46,10 @@ __all__ = [
     "measure_on_board",
     "plan_model",
     "plan_tflm",
+    "profile",
     "prune_file",
     "run",
     "slim_file",
     "write_outputs",
+    "zoo_report",
 ]
