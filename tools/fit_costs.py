@@ -40,6 +40,11 @@ _SMALL = 200.0
 # Layers below take no part in the distribution of errors: there a call's constant is most.
 _TINY = 1000
 _HELD = ("held", "reference")
+# Kernels that are the same instructions as others, but for a constant in one of them.
+_ALIKE = {
+    "depthwise_conv_2d_3x3_fine_dsp_s8": "depthwise_conv_2d_3x3_dsp_s8",
+    "depthwise_conv_2d_3x3_relu_coarse_dsp_s8": "depthwise_conv_2d_3x3_relu_dsp_s8",
+}
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -131,9 +136,10 @@ def fit_kernels(found: Sequence[Model], clocks: Mapping[str, float]) -> dict[str
     layers = defaultdict(list)
     for model in found:
         for function, counts, took in model.layers:
-            layers[function].append((counts, took))
+            layers[_ALIKE.get(function, function)].append((counts, took))
     kernels = {}
-    for function, samples in sorted(layers.items()):
+    for function in sorted({*layers, *_ALIKE}):
+        samples = layers[_ALIKE.get(function, function)]
         kernel: dict[str, Any] = {"layers": len(samples)}
         for place, kind in enumerate(_KINDS):
             spent = [sample[place] - clocks[kind] * counts["calls"] for counts, sample in samples]

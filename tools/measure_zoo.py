@@ -95,7 +95,7 @@ def measure(name: str) -> tuple[dict[str, Any] | None, dict[str, Any]]:
                 "what": REFERENCES[name],
                 "builder": None,
                 "params": None,
-                "command": f"espalier deploy {path.name}",
+                "profile": f"espalier profile {path.name}",
             }
         else:
             variant = next(variant for variant in ZOO if variant.name == name)
@@ -127,7 +127,7 @@ def stand_in(variant: Variant, path: Path) -> dict[str, Any]:
             if key in ("architecture", "input_shape", "classes", "alpha")
         },
         "params": model_facts(model).params,
-        "command": variant.command,
+        "profile": variant.profile,
     }
 
 

@@ -31,8 +31,8 @@ class Variant:
     alpha: float | None = None
 
     @property
-    def command(self) -> str:
-        """The profile of the same."""
+    def profile(self) -> str:
+        """The command that estimates the same."""
         size = "x".join(str(length) for length in self.input_shape[:2])
         if self.architecture == "autoencoder":
             return f"espalier profile {self.architecture} --size {size}"

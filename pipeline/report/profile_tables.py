@@ -136,7 +136,8 @@ def card_tables(report: Mapping[str, Any]) -> Group:
     if accuracy is not None:
         for key in ("data", "split", "seed", "command"):
             facts.add_row(f"  {key}", str(accuracy[key]))
-    facts.add_row("measured by", f"{card['command']} ({made['made_by']})")
+    facts.add_row("measured by", f"{made['made_by']}, {made['toolchain']}, {made['emulator']}")
+    facts.add_row("estimated by", card["profile"])
     return Group(facts)
 
 

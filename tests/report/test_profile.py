@@ -111,7 +111,7 @@ def test_cards_say_what_was_not_measured(capsys: pytest.CaptureFixture[str]) -> 
         "name": "tiny",
         "what": "a tiny network",
         "builder": {"architecture": "ds_cnn", "alpha": None},
-        "command": "espalier profile ds_cnn",
+        "profile": "espalier profile ds_cnn",
         "input_shape": [49, 10, 1],
         "accuracy": None,
         **dict.fromkeys(("params", "macs", "arena_bytes", "ram_bytes", "weights_bytes"), 1),
