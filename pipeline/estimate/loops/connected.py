@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
+
 from pipeline.estimate.runs import KernelRun
+
+_WORD_BITS = 32
 
 
 def fully_connected_dsp(run: KernelRun) -> Counter[str]:
@@ -54,9 +58,12 @@ def fully_connected(run: KernelRun) -> Counter[str]:
     """Four outputs at a time, then one."""
     p = run.params
     rows, inputs, outputs = p["rows"], p["inputs"], p["outputs"]
+    # Shifts that do not take a whole word away need both words of the product.
+    wide = int((np.ravel(p["shift"]) <= _WORD_BITS).sum()) * (1 if p["per_channel"] else outputs)
     return Counter(
         calls=run.calls,
         rows=rows,
+        wide=rows * wide,
         quads=rows * (outputs // 4),
         quad_values=rows * (outputs // 4) * inputs,
         singles=rows * (outputs % 4),

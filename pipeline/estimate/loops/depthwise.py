@@ -45,7 +45,8 @@ def _walk(run: KernelRun, counts: Counter[str], y: int, end: int) -> int:
     counts["above"] += channels * above
     counts["below"] += channels * below
     counts[f"rows_{stride}"] += channels * rows
-    counts["left"] += channels * rows * p["pad_left"]
+    # Without padding on the left, a row begins with one column more.
+    counts["begun"] += channels * rows * (not p["pad_left"])
     counts["right"] += channels * rows * right
     counts[f"pixels_{stride}"] += channels * rows * whole
     if stride == 1:
