@@ -85,6 +85,7 @@ def profile_report(
         },
         "arena_bytes": plan.arena_bytes,
         "weights_bytes": plan.weights_bytes,
+        "too_large_for": _too_large_for(plan, estimate, board),
         "estimated": _estimated(estimate, plan, board, basis),
         "error": _errors(basis.errors),
         "layers": _layers(plan, layer_macs, estimate, basis),
@@ -111,6 +112,15 @@ def _estimated(
         "toolchain": basis.toolchain,
         "why_unknown": _why_unknown(estimate, board, basis),
     }
+
+
+def _too_large_for(plan: DeployPlan, estimate: PlanEstimate, board: Board) -> list[str]:
+    """Memories of the board that are too small for what is known; firmware takes more."""
+    needs = (
+        ("RAM", plan.arena_bytes, board.ram_bytes),
+        ("flash", plan.weights_bytes + (estimate.runtime_bytes or 0), board.flash_bytes),
+    )
+    return [name for name, need, limit in needs if limit is not None and need > limit]
 
 
 def _why_unknown(estimate: PlanEstimate, board: Board, basis: Basis) -> str | None:

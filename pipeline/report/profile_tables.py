@@ -36,6 +36,9 @@ def profile_tables(report: Mapping[str, Any]) -> Group:
             f"{bytes_text(report['weights_bytes'])} + runtime about "
             f"{bytes_text(estimated['runtime_bytes'])}",
         )
+    if report["too_large_for"]:
+        memories = " and ".join(report["too_large_for"])
+        facts.add_row("fits", Text(f"no: too large for the {memories}", style="bold red"))
     if estimated["why_unknown"] is None:
         facts.add_row("estimated instructions", _about(report, "instructions"))
         facts.add_row("estimated cycles", _about(report, "cycles"))

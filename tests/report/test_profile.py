@@ -79,6 +79,17 @@ def test_another_core_gets_facts_and_a_reason(
     assert "xtensa-lx6" in capsys.readouterr().out
 
 
+def test_a_model_that_is_too_large_says_for_what(
+    plan: DeployPlan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report_of(plan, load_board("nano33"))["too_large_for"] == []
+    small = dataclasses.replace(load_board("nano33"), ram_bytes=16, flash_bytes=5000)
+    report = report_of(plan, small)
+    assert report["too_large_for"] == ["RAM", "flash"]
+    print_tables(profile_tables(report))
+    assert "too large for the RAM and flash" in capsys.readouterr().out
+
+
 def test_an_unknown_kernel_is_named(plan: DeployPlan) -> None:
     layer = LayerEstimate(function="new_s8", weights_bytes=0, instructions=None, cycles=None)
     estimate = PlanEstimate(layers=(layer,) * len(plan.graph.ops), runtime_bytes=None)
@@ -121,8 +132,3 @@ def test_cards_say_what_was_not_measured(capsys: pytest.CaptureFixture[str]) -> 
     print_tables(zoo_tables({"cards": [card], "made": made}))
     print_tables(card_tables({"card": card, "made": made}))
     assert capsys.readouterr().out.count("not measured") == 2
-
-
-def test_boards_are_told_apart_by_their_clock() -> None:
-    boards = [load_board(name) for name in ("mps2_an386", "nano33")]
-    assert [dataclasses.asdict(board)["clock"] for board in boards] == ["instructions", "cycles"]

@@ -8,6 +8,8 @@ import pytest
 
 from pipeline.device.board import load_board
 from pipeline.errors import ConfigError
+from pipeline.estimate.costs import read_costs
+from pipeline.estimate.plan import estimate_plan
 from pipeline.model.build import ARCHITECTURES
 from pipeline.model.zoo import USUAL, ZOO
 from pipeline.stages import card_report, plan_model, zoo_report
@@ -65,3 +67,6 @@ def test_cards_are_what_builders_give(name: str, tmp_path: Path) -> None:
     } == {key: card[key] for key in ("params", "macs", "arena_bytes", "weights_bytes")}, (
         "run `make zoo`, and look at the difference"
     )
+    estimate = estimate_plan(plan, read_costs())
+    assert estimate.instructions == pytest.approx(card["instructions"], rel=0.03)
+    assert estimate.cycles == pytest.approx(card["estimated_cycles"], rel=0.03)
