@@ -38,6 +38,7 @@ LEVELS = {
     "quantize": 2,
     "plan": 2,
     "codegen": 2,
+    "estimate": 2,
     "build": 2,
     "measure": 2,
     "report": 2,

@@ -23,6 +23,7 @@ from pipeline.cli import (
     measuring,
     models,
     parity,
+    profiling,
     pruning,
     quantizing,
     runs,
@@ -39,7 +40,7 @@ INTERRUPTED_STATUS = 130
 TERMINATED_STATUS = 143
 
 SECTIONS = {
-    "Start": (starting.init, doctor.doctor, completing.completion),
+    "Start": (starting.init, doctor.doctor, completing.completion, profiling.zoo),
     "Train and compress": (
         runs.run,
         runs.train,
@@ -48,6 +49,7 @@ SECTIONS = {
         studies.study,
     ),
     "Plan and generate": (
+        profiling.profile,
         models.plan,
         models.generate,
         models.slim,

@@ -4,6 +4,7 @@
 """
 
 from pipeline.records.camera import CameraFormat, FramePlan, PixelFormat, Taps
+from pipeline.records.estimate import LayerEstimate, PlanEstimate
 from pipeline.records.firmware import Board, Firmware, FirmwareSize, FlashPart, SourceTree
 from pipeline.records.graph import (
     ARENA_ALIGNMENT_BYTES,
@@ -61,10 +62,12 @@ __all__ = [
     "KernelGuard",
     "KernelTarget",
     "LayerChannels",
+    "LayerEstimate",
     "Measurement",
     "Op",
     "OpKind",
     "PixelFormat",
+    "PlanEstimate",
     "Placement",
     "QuantParams",
     "Requant",

@@ -31,6 +31,7 @@ from pipeline.stages.new_run import (
 from pipeline.stages.offline_planning import plan_tflm_offline
 from pipeline.stages.parity import Parity, ParityRequest, check_parity
 from pipeline.stages.planning import export_sources, layer_macs, plan_model, plan_tflm
+from pipeline.stages.profiling import Shape, profile
 from pipeline.stages.prune_methods import Limits, PruneSettings
 from pipeline.stages.pruning import Pruned, prune_file
 from pipeline.stages.quantizing import (
@@ -43,6 +44,7 @@ from pipeline.stages.reporting import page_of, page_of_deployment, read_report
 from pipeline.stages.running import run
 from pipeline.stages.slimming import slim_file
 from pipeline.stages.variants import Variants, compare_file
+from pipeline.stages.zoo import card_report, zoo_report
 
 __all__ = [
     "BoardRequest",
@@ -58,10 +60,12 @@ __all__ = [
     "Quantized",
     "Request",
     "SlimOptions",
+    "Shape",
     "Target",
     "Variants",
     "Wishes",
     "build_model",
+    "card_report",
     "check_fits",
     "check_parity",
     "compare_file",
@@ -80,6 +84,7 @@ __all__ = [
     "plan_model",
     "plan_tflm",
     "plan_tflm_offline",
+    "profile",
     "prune_file",
     "quantize_file",
     "read_report",
@@ -91,4 +96,5 @@ __all__ = [
     "survey_samples",
     "write_new_run",
     "write_outputs",
+    "zoo_report",
 ]
