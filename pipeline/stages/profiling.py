@@ -80,7 +80,8 @@ def profile(
     if path.suffix != ".tflite":
         raise ConfigError(
             "MODEL: expected a .tflite, a .keras or .h5, or a builder "
-            f"({', '.join(ARCHITECTURES)}). Received: '{model}'.{did_you_mean(model, ARCHITECTURES)}"
+            f"({', '.join(ARCHITECTURES)}). Received: '{model}'."
+            f"{did_you_mean(model, ARCHITECTURES)}"
         )
     plan = plan_model(path, board, keep_constant_channels=keep_constant_channels)
     return _report(plan, board, Origin(kind="tflite", name=path.stem))

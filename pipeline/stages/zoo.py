@@ -27,7 +27,7 @@ def card_report(name: str) -> dict[str, Any]:
     cards = {card["name"]: card for card in report["cards"]}
     if name not in cards:
         raise ConfigError(
-            f"zoo: expected one of {', '.join(cards)}. Received: '{name}'.{did_you_mean(name, cards)} A builder with "
-            "other options: espalier profile."
+            f"zoo: expected one of {', '.join(cards)}. Received: '{name}'."
+            f"{did_you_mean(name, cards)} A builder with other options: espalier profile."
         )
     return {"schema": report["schema"], "made": report["made"], "card": cards[name]}
