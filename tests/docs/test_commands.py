@@ -47,7 +47,8 @@ LACKING = (
 )
 # What makes a checkout, tests, or takes what only a checkout has.
 CHECKOUT_TARGETS = re.compile(
-    r"^make (setup|test|test-fast|test-renode|check|format|bench|fuzz|pin|costs|zoo|hil|docs|doctor|clean)\b"
+    r"^make (setup|doctor|test|test-fast|test-renode|check|format|docs|bench|fuzz|pin|costs|zoo|"
+    r"hil|clean)\b"
 )
 
 
