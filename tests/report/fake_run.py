@@ -99,6 +99,24 @@ def quantized(balanced_drop: float = 0.012) -> dict[str, Any]:
         "flipped": 1,
         "mean_moved": 0.01,
         "worst": [{"sample": f"{HOSTILE}/1.png", **moved}, {"sample": "no/2.png", **moved}],
+        "method": "ptq",
+        "calibration_samples": 20,
+        "settings": {"ptq": {"calibration": "mse", "equalize": False, "correct_bias": True}},
+        "layers": [layer_error("model/stem/Conv2D", 31.5, 33.0), layer_error(HOSTILE, 24.25, None)],
+        "advice": f"Layer {HOSTILE} hurts most.",
+        "low_bit": {
+            "board": "mps2_an386",
+            "flash_bytes_before": 9000,
+            "flash_bytes": 7000,
+            "layers": [{"name": HOSTILE, "bits": 4, "bytes_before": 4000, "bytes_after": 2000}],
+        },
+    }
+
+
+def layer_error(name: str, sqnr_db: float, own_db: float | None) -> dict[str, Any]:
+    return {
+        **{"layer": name, "kind": "CONV_2D", "sqnr_db": sqnr_db, "isolated_sqnr_db": own_db},
+        **{"cosine": 0.9995, "saturated": 0.0125},
     }
 
 

@@ -97,7 +97,7 @@ def test_everything_fits_and_is_drawn(width: int, page: str, tmp_path: Path) -> 
     assert found["inner"] == width
     assert found["scroll"] <= found["client"]
     assert found["wide"] == found["sideways"] == []
-    assert found["charts"] == found["drawn"] == 7
+    assert found["charts"] == found["drawn"] == 8
     assert found["unnamed"] == 0
     assert found["console"] == []
     assert found["title"] == "tiny: report"

@@ -145,6 +145,21 @@ def test_what_a_run_lacks_is_left_out_with_the_reason(missing: tuple[str, ...], 
     assert page.words.count("Left out.") >= 1
 
 
+def test_quantization_shows_each_layer_and_what_to_try(page: Page) -> None:
+    words = " ".join(page.words.split())
+    assert "ranges by mse, corrected biases of 20 samples" in words
+    assert f"Layer {fake_run.HOSTILE} hurts most." in words
+    assert page.specs["layer-noise"]["data"][1]["y"] == [33.0, None]
+    assert "Filters of four bits: 9,000 B → 7,000 B of flash" in words
+
+
+def test_quantization_aware_training_says_its_best_epoch() -> None:
+    trained = fake_run.quantized() | {"method": "qat", "qat": {"best_epoch": 5}, "layers": None}
+    page = Page(report_page(fake_run.report(facts=fake_run.facts(quantize=trained)), {}))
+    assert "Trained with int8 rounding; epoch 5 was best." in page.words
+    assert "layer-noise" not in page.specs
+
+
 def test_tflm_has_no_plan_to_draw() -> None:
     planned = {"arena_bytes": 4000, "layers": fake_run.facts()["plan"]["layers"]}
     page = Page(report_page(fake_run.report(facts=fake_run.facts(plan=planned)), {}))

@@ -15,6 +15,7 @@ from pipeline.report.html.sections import (
     layers,
     pareto,
     provenance,
+    quantization,
     verdict,
     widths,
 )
@@ -29,6 +30,7 @@ SECTIONS: tuple[Callable[[Facts, Pictures], Section], ...] = (
     headline.section,
     widths.section,
     accuracy.section,
+    quantization.section,
     layers.section,
     arena.section,
     flash.section,
