@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,16 @@ from tests.small_models import residual_network
 SIZE = 16
 PICTURES_PER_CLASS = 24
 
-# What make a run short, as overrides of the examples' own values.
-SHORT = {
+# Short values of keys: of every configuration, of those that draw their samples, of studies.
+QUICK = {
     "size": str(SIZE),
     "epochs": "1",
     "samples": "10",
-    "source": '"synthetic:60"',
     "architecture": '"mobilenet_v1"',
     "alpha": "0.1",
+}
+DRAWN = QUICK | {"source": '"synthetic:60"'}
+STUDY = DRAWN | {
     "methods": '["l1", "budget"]',
     "keep_params": "[0.6]",
     "budgets": '["macs=60%"]',
@@ -52,7 +55,9 @@ class Desk:
         for path in (REPOSITORY / "examples").rglob("*.toml"):
             copy = self.root / path.relative_to(REPOSITORY)
             copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_text(shortened(path.read_text()))
+            copy.write_text(
+                shortened(path.read_text(), STUDY if path.parent.name == "studies" else DRAWN)
+            )
         examples = self.root / "examples"
         shutil.copyfile(examples / "person.toml", self.root / "my.toml")
         # Beside the examples' studies, from where its model is found.
@@ -60,12 +65,12 @@ class Desk:
         (self.root / "study.toml").write_text(study.replace("../../runs", "runs"))
 
 
-def shortened(toml: str) -> str:
+def shortened(toml: str, values: Mapping[str, str] = QUICK) -> str:
     """A configuration with its own keys and short values."""
     lines = []
     for line in toml.splitlines():
         key, equals, _ = line.partition(" = ")
-        lines.append(f"{key} = {SHORT[key]}" if equals and key in SHORT else line)
+        lines.append(f"{key} = {values[key]}" if equals and key in values else line)
     return "\n".join(lines) + "\n"
 
 

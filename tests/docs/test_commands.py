@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.cli import cli
 from tests.docs.commands import Command, commands, pages, unlabelled_blocks
-from tests.docs.desk import Desk
+from tests.docs.desk import Desk, shortened
 from tests.installed import build_packages, espalier, install
 from tests.shared import REPOSITORY
 
@@ -143,6 +143,10 @@ def run(installed: Path, command: Command, arguments: list[str], folder: Path) -
     words = [word.replace("~", home, 1) if word.startswith("~/") else word for word in arguments]
     result = espalier(installed, *words, folder=folder)
     assert result.returncode == expected, f"{command}: {command.text}\n{result.stderr}"
+    if words[0] == "init":
+        # What it writes is meant for hundreds of pictures and an hour.
+        written = folder / "run.toml"
+        written.write_text(shortened(written.read_text()))
 
 
 def status_without_what_is_lacking(arguments: list[str]) -> int | None:
