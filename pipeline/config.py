@@ -153,9 +153,9 @@ class QuantizeSection:
 
     method: str = setting("ptq", choices=("ptq", "qat"))
     samples: int = setting(200, minimum=1, maximum=100_000)
-    calibration: str = setting("min-max", choices=("min-max", "percentile", "mse", "entropy"))
+    calibration: str = setting("percentile", choices=("min-max", "percentile", "mse", "entropy"))
     equalize: bool = setting(False)
-    correct_bias: bool = setting(False)
+    correct_bias: bool = setting(True)
     epochs: int = setting(0, minimum=0, maximum=10_000)
     learning_rate: float = setting(0.0, minimum=0.0, maximum=1.0)
     input_type: str = setting("int8", choices=("int8", "uint8"))

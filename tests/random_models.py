@@ -10,9 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from pipeline.plan.graph import parse_graph
+from pipeline.records import INT4
 from tests.one_op import shape_of
 from tests.random_draw import MAX_VALUES, Draw, Maker
 from tests.random_operators import ANY_OPERATORS, OPERATORS, Operator
+
+
+def has_int4(tflite: bytes) -> bool:
+    """Whether weights of a model have four bits, which engine tflm refuses."""
+    return any(t.dtype == INT4 for t in parse_graph(tflite, "model", "model").tensors)
 
 
 def random_operator(draw: Draw, name: str | None = None) -> bytes:

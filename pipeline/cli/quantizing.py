@@ -64,7 +64,7 @@ _MODEL_OPTIONS = {
 @click.option(
     "--calibration",
     type=Choice(_CALIBRATIONS),
-    help="What makes a range of the values seen.  [default: min-max]",
+    help="What makes a range of the values seen.  [default: percentile]",
 )
 @click.option(
     "--equalize/--no-equalize", default=None, help="Level channels' ranges between layers first."
@@ -72,7 +72,7 @@ _MODEL_OPTIONS = {
 @click.option(
     "--correct-bias/--no-correct-bias",
     default=None,
-    help="Take each channel's mean error out of the biases.",
+    help="Take each channel's mean error out of the biases.  [default: yes]",
 )
 @click.option("--input-type", type=Choice(_EDGE_TYPES), help="[default: int8]")
 @click.option("--output-type", type=Choice(_EDGE_TYPES), help="[default: int8]")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.doctor.findings import Finding, State
 from pipeline.doctor.packages import examine_keras, examine_packages, examine_python
-from pipeline.doctor.places import examine_checkout, examine_places
+from pipeline.doctor.places import examine_places, examine_sources
 from pipeline.doctor.ports import examine_permissions, examine_ports
 from pipeline.doctor.tools import examine_compilers, examine_emulators, examine_platforms
 
@@ -15,9 +15,9 @@ def examine(*, network: bool = False) -> tuple[Finding, ...]:
     Args:
         network: also try to reach PlatformIO's registry.
     """
-    checkout = tuple(examine_checkout())
+    sources = tuple(examine_sources())
     # Which platforms and ports to look for only the boards say.
-    has_boards = all(finding.state is State.OK for finding in checkout)
+    has_boards = all(finding.state is State.OK for finding in sources)
     return (
         *examine_python(),
         *examine_packages(),
@@ -27,6 +27,6 @@ def examine(*, network: bool = False) -> tuple[Finding, ...]:
         *(examine_platforms(network=network) if has_boards else ()),
         *examine_permissions(),
         *(examine_ports() if has_boards else ()),
-        *checkout,
+        *sources,
         *examine_places(),
     )

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.doctor.findings import Finding, fine, lacking
-from pipeline.errors import ConfigError
 from pipeline.paths import boards_path, cache_path, firmware_path, runs_path
 
 _TOPIC = "places"
@@ -17,14 +16,21 @@ _GIB = 1 << 30
 _LITTLE_BYTES, _ENOUGH_BYTES = _GIB // 4, 4 * _GIB
 
 
-def examine_checkout() -> Iterator[Finding]:
+def examine_sources() -> Iterator[Finding]:
     """Whether boards and firmware lie where this package looks for them."""
-    name = "boards and firmware"
-    try:
-        yield fine(_TOPIC, name, f"{boards_path()}, {firmware_path()}")
-    except ConfigError as error:
-        without = "nothing can be built"
-        yield lacking(_TOPIC, name, "not found", fix=str(error), without=without, needed=True)
+    name, folders = "boards and firmware", (boards_path(), firmware_path())
+    missing = [str(folder) for folder in folders if not folder.is_dir()]
+    if not missing:
+        yield fine(_TOPIC, name, ", ".join(map(str, folders)))
+        return
+    yield lacking(
+        _TOPIC,
+        name,
+        f"no {' and no '.join(missing)}",
+        fix="pip install --force-reinstall espalier, or take a whole clone",
+        without="nothing can be built",
+        needed=True,
+    )
 
 
 def examine_places() -> Iterator[Finding]:

@@ -57,8 +57,8 @@ def variant_tables(report: Mapping[str, Any]) -> Group:
         table,
         Text(
             f"{counts[0]:,} validation and {counts[1]:,} test samples. Chosen on validation: "
-            f"{report['chosen']}, the simplest within {100 * report['noise']:.2f} points of the "
-            "best; smaller differences are noise. Nothing is chosen on test samples."
+            f"{report['chosen']}, the closest to float within {100 * report['noise']:.2f} "
+            "points of the best; smaller differences are noise. Nothing is chosen on test samples."
         ),
     )
 

@@ -43,7 +43,7 @@ _LEAST_SIDE = 8
 # The width of the MobileNets that fits boards of 256 KiB.
 _ALPHA = 0.25
 # How pruning scores channels, and what goes where nothing else says how much.
-_METHOD, _RATIO = "taylor", 0.375
+_METHOD, _SCOPE, _KEEP_PARAMS = "taylor", "global", 0.5
 # Drawn pictures cost nothing, so that smaller shares of them say enough.
 _DRAWN_VALIDATION, _DRAWN_TEST = 0.08, 0.05
 
@@ -145,7 +145,12 @@ def new_config(wishes: Wishes, survey: Survey) -> RunConfig:
             alpha=_ALPHA if architecture.startswith("mobilenet") else 0.0,
             init=_absolute(wishes.init_weights) if wishes.init_weights else "",
         ),
-        prune=PruneSection(method=_METHOD, budget=budget, ratio=0.0 if budget else _RATIO),
+        prune=PruneSection(
+            method=_METHOD,
+            scope=_SCOPE,
+            budget=budget,
+            keep_params=0.0 if budget else _KEEP_PARAMS,
+        ),
         deploy=DeploySection(board=_measured_board(board)),
     )
     config = _overridden(config, wishes.overrides)

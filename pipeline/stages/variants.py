@@ -79,10 +79,14 @@ def compare_file(path: Path, settings: QuantizeSettings, data: str, reporter: Re
 
 
 def choose(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The first, simplest variant that is not worse on validation than noise explains."""
+    """The variant closest to float of those not worse on validation than noise explains.
+
+    Closest is the highest signal to noise of the outputs; of equals the first, simplest one.
+    """
     noise = _noise(rows, "validation")
     best = max(row["validation"]["balanced"] for row in rows)
-    return next(row for row in rows if row["validation"]["balanced"] >= best - noise)
+    good = [row for row in rows if row["validation"]["balanced"] >= best - noise]
+    return max(good, key=lambda row: float(row["validation"]["sqnr_db"]))
 
 
 def _noise(rows: list[dict[str, Any]], side: str) -> float:

@@ -23,6 +23,7 @@ from pipeline.build import presence as build_presence
 from pipeline.device import presence as device_presence
 from pipeline.device.ports import Port
 from pipeline.doctor import Finding, State, examine, packages, places, ports, systems, tools
+from pipeline.paths import udev_rules_path
 from tests.shared import REPOSITORY
 from tests.simulated_board import NANO_APPLICATION
 
@@ -264,7 +265,7 @@ def test_rules_and_groups(
     [
         ("free", State.OK, ""),
         ("held by minicom (process 812)", State.GAP, "close that program"),
-        ("no permission", State.GAP, "sudo cp tools/60-espalier.rules"),
+        ("no permission", State.GAP, f"sudo cp {udev_rules_path()}"),
     ],
 )
 def test_ports_of_boards(
@@ -297,12 +298,12 @@ def test_disk_space(free: int, state: State, monkeypatch: pytest.MonkeyPatch) ->
     assert found("disk space").state is state
 
 
-def test_outside_of_a_checkout_only_the_checkout_is_missed(
+def test_without_boards_and_firmware_nothing_can_be_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pipeline import paths
 
-    monkeypatch.setattr(paths, "_ROOT", tmp_path)
+    monkeypatch.setattr(paths, "_ASSETS", tmp_path)
     finding = found("boards and firmware")
     assert finding.state is State.MISSING
     assert {f.topic for f in examine()}.isdisjoint({"PlatformIO"})

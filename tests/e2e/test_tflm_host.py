@@ -15,11 +15,11 @@ from pipeline.plan.graph import parse_file_model, parse_graph
 from pipeline.plan.tflm.arena import predict_arena
 from pipeline.plan.tflm.plan import check_supported
 from pipeline.plan.tflm.runtimes import find_runtime
-from pipeline.records import INT4, Array, Graph, OpKind
+from pipeline.records import Array, Graph, OpKind
 from tests.compiled import HostCompiler
 from tests.exact import samples, smooth_samples
 from tests.random_draw import SeededDraw
-from tests.random_models import random_graph, random_operator
+from tests.random_models import has_int4, random_graph, random_operator
 from tests.random_operators import OPERATORS
 from tests.shared import REFERENCE_MODELS, shared_path
 from tests.small_models import SMALL_MODELS
@@ -58,7 +58,8 @@ def test_arena_of_small_models(build: Callable[[], bytes], tmp_path: Path) -> No
 @pytest.mark.parametrize("name", [name for name in OPERATORS if name not in UNKNOWN])
 def test_arena_of_one_operator(name: str, tmp_path: Path) -> None:
     data = random_operator(SeededDraw(np.random.default_rng(3)), name)
-    skip_int4(data)
+    if has_int4(data):
+        pytest.skip("weights of four bits")
     assert_tight(data, tmp_path)
 
 
@@ -68,7 +69,8 @@ def test_arena_of_random_graphs(seed: int, tmp_path: Path) -> None:
     model = parse_file_model(data, "model", "model.tflite", "tflm")
     if RUNTIME.missing & {raw.kind for raw in model.ops}:
         pytest.skip("an operator that TFLM does not have")
-    skip_int4(data)
+    if has_int4(data):
+        pytest.skip("weights of four bits")
     assert_tight(data, tmp_path)
 
 
@@ -76,12 +78,6 @@ def test_arena_of_random_graphs(seed: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["ds_cnn", "resnet8", "branches"])
 def test_arena_of_converted_keras_models(kind: str, tmp_path: Path) -> None:
     assert_tight(converted(kind), tmp_path)
-
-
-def skip_int4(data: bytes) -> None:
-    """Engine tflm refuses weights of four bits."""
-    if INT4 in {tensor.dtype for tensor in parse_graph(data, "m", "m").tensors}:
-        pytest.skip("weights of four bits")
 
 
 def converted(kind: str) -> bytes:

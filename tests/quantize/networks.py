@@ -40,7 +40,7 @@ def separable_model(*, clips: bool = False) -> Any:
     from keras import layers
 
     keras.utils.set_random_seed(0)
-    inputs = keras.Input((8, 8, 3))
+    inputs = keras.Input((8, 8, 3), name="image")
     x = layers.Conv2D(8, 3, padding="same", name="stem")(inputs)
     x = layers.BatchNormalization(name="stem_bn")(x)
     x = layers.ReLU(6.0 if clips else None, name="stem_relu")(x)
@@ -50,7 +50,7 @@ def separable_model(*, clips: bool = False) -> Any:
     x = layers.MaxPooling2D(2, name="pool")(x)
     x = layers.Flatten(name="flat")(x)
     outputs = layers.Dense(3, activation="softmax", name="scores")(x)
-    model = keras.Model(inputs, outputs)
+    model = keras.Model(inputs, outputs, name="separable")
     gamma, beta, mean, variance = model.get_layer("stem_bn").get_weights()
     gamma = np.geomspace(0.05, 12.0 if clips else 3.0, len(gamma))
     model.get_layer("stem_bn").set_weights([gamma, beta + 0.1, mean, variance])

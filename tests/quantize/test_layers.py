@@ -16,6 +16,8 @@ from pipeline.quantize.settings import EdgeTypes, PtqSettings
 from pipeline.quantize.tflite_file import TfliteFile
 from tests.quantize.networks import pictures, separable_model, spread_model
 
+# What the converter does by itself.
+PLAIN = PtqSettings(calibration="min-max", correct_bias=False)
 EDGES = [EdgeTypes(), EdgeTypes(input="uint8", output="uint8")]
 
 
@@ -23,8 +25,8 @@ EDGES = [EdgeTypes(), EdgeTypes(input="uint8", output="uint8")]
 def test_every_layer_is_paired_whatever_the_edges(edges: EdgeTypes) -> None:
     x = pictures(6, (32, 32, 3))
     post = PostTraining(spread_model("resnet8", (32, 32, 3), 10), x, edges=edges)
-    tflite = post.quantize(PtqSettings())
-    layers = measure_layers(post.calibrated(PtqSettings()), tflite, x, quantize_samples(tflite, x))
+    tflite = post.quantize(PLAIN)
+    layers = measure_layers(post.calibrated(PLAIN), tflite, x, quantize_samples(tflite, x))
     kinds = [op.kind for op in TfliteFile(tflite).operators if op.kind != "QUANTIZE"]
     assert [layer.kind for layer in layers] == kinds
     for layer in layers:
@@ -39,7 +41,7 @@ def test_every_layer_is_paired_whatever_the_edges(edges: EdgeTypes) -> None:
 def test_a_layer_with_too_small_a_range_is_named_with_its_way_out() -> None:
     x = pictures(12)
     post = PostTraining(separable_model(), x)
-    file = TfliteFile(post.calibrated(PtqSettings()))
+    file = TfliteFile(post.calibrated(PLAIN))
     point = next(i for i in range(len(file.operators)) if "point" in file.layer(i))
     tensor = file.operators[point].outputs[0]
     low, high = file.recorded_range(tensor) or (0.0, 0.0)
@@ -74,8 +76,8 @@ def layer(**changed: object) -> LayerError:
 
 ADVICE = {
     "saturated": ({"saturated": 0.02}, {}, "more samples"),
-    "shifted": ({"shift": 0.5}, {}, "--correct-bias"),
-    "outliers": ({"crest": 80.0}, {}, "--calibration percentile"),
+    "shifted": ({"shift": 0.5}, {"correct_bias": False}, "--correct-bias"),
+    "outliers": ({"crest": 80.0}, {"calibration": "min-max"}, "--calibration percentile"),
     "uneven": ({"imbalance": 20.0}, {}, "--equalize"),
     "uneven, on already": ({"imbalance": 20.0}, {"equalize": True}, "--method qat"),
     "nothing to see": ({}, {}, "--ignore"),
@@ -86,7 +88,7 @@ ADVICE = {
 
 @pytest.mark.parametrize(("changed", "settings", "words"), ADVICE.values(), ids=ADVICE.keys())
 def test_the_advice_fits_the_cause(
-    changed: dict[str, object], settings: dict[str, bool], words: str
+    changed: dict[str, object], settings: dict[str, object], words: str
 ) -> None:
     assert words in advise([layer(**changed)], PtqSettings(**settings))  # type: ignore[arg-type]
 
@@ -98,8 +100,8 @@ def test_dead_channels_are_no_worst_channels() -> None:
     kernel[..., 0], bias[0] = 0, 0
     model.get_layer("point").set_weights([kernel, bias])
     post = PostTraining(model, x)
-    tflite = post.quantize(PtqSettings())
-    layers = measure_layers(post.calibrated(PtqSettings()), tflite, x, quantize_samples(tflite, x))
+    tflite = post.quantize(PLAIN)
+    layers = measure_layers(post.calibrated(PLAIN), tflite, x, quantize_samples(tflite, x))
     pool = next(entry for entry in layers if entry.kind == "MAX_POOL_2D")
     assert 0 not in dict(pool.worst_channels)
     assert np.isfinite([entry.imbalance for entry in layers]).all()

@@ -45,7 +45,7 @@ def test_every_board_has_a_run_within_its_memory(tmp_path: Path, board: str) -> 
     facts = load_board(board)
     config = written(tmp_path / "run.toml", "--board", board)
     if facts.ram_bytes is None:
-        assert (config.prune.budget, config.prune.ratio) == ("", 0.375)
+        assert (config.prune.budget, config.prune.keep_params) == ("", 0.5)
     else:
         limits = {"ram": facts.ram_bytes, "flash": facts.flash_bytes}
         assert parse_budget(config.prune.budget).limits == limits
@@ -65,9 +65,9 @@ FLAGS: dict[str, tuple[list[str], dict[str, object]]] = {
     "RGB": (["--channels", "RGB"], {"data.channels": 3}),
     "a budget": (
         ["--budget", "ram=48KiB,macs=3M"],
-        {"prune.budget": "ram=48KiB,macs=3M", "prune.ratio": 0.0},
+        {"prune.budget": "ram=48KiB,macs=3M", "prune.keep_params": 0.0},
     ),
-    "no budget": (["--budget", "none"], {"prune.budget": "", "prune.ratio": 0.375}),
+    "no budget": (["--budget", "none"], {"prune.budget": "", "prune.keep_params": 0.5}),
     "an architecture": (
         ["--architecture", "resnet8"],
         {"model.architecture": "resnet8", "model.alpha": 0.0},

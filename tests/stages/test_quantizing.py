@@ -98,8 +98,8 @@ REFUSED = {
     ),
     "quantized already": (
         ["model.tflite", "--data", "data.npz", "--out", "q.tflite"],
-        6,
-        "quantized already. It can be deployed as it is",
+        2,
+        "quantized already; it takes --flash",
     ),
     "too few samples": (
         ["model.keras", "--data", "data.npz", "--out", "q.tflite", "--samples", "4"],
@@ -161,14 +161,16 @@ def test_a_class_without_samples_is_named(capsys: pytest.CaptureFixture[str]) ->
     assert "no sample of b calibrates" in capsys.readouterr().err
 
 
-def variant(label: str, balanced: float) -> dict[str, object]:
+def variant(label: str, balanced: float, sqnr_db: float) -> dict[str, object]:
     side = {"samples": 100, "plain": balanced, "balanced": balanced, "flipped": 1}
-    return {"label": label, "validation": side, "test": {**side, "balanced": 1 - balanced}}
+    test = {**side, "balanced": 1 - balanced, "sqnr_db": -sqnr_db}
+    return {"label": label, "validation": {**side, "sqnr_db": sqnr_db}, "test": test}
 
 
-def test_the_simplest_within_noise_is_chosen_and_test_samples_do_not_count() -> None:
-    assert choose([variant("simple", 0.89), variant("better", 0.90)])["label"] == "simple"
-    assert choose([variant("simple", 0.80), variant("better", 0.90)])["label"] == "better"
+def test_the_closest_within_noise_is_chosen_and_test_samples_do_not_count() -> None:
+    assert choose([variant("close", 0.89, 30), variant("better", 0.90, 20)])["label"] == "close"
+    assert choose([variant("close", 0.80, 30), variant("better", 0.90, 20)])["label"] == "better"
+    assert choose([variant("simple", 0.9, 30), variant("other", 0.9, 30)])["label"] == "simple"
 
 
 def test_outputs_that_are_no_scores_are_refused(

@@ -17,7 +17,7 @@ from pipeline.plan.tflm.planner import Buffer
 from pipeline.plan.tflm.runtimes import find_runtime
 from pipeline.records import ARENA_ALIGNMENT_BYTES, OpKind
 from tests.random_draw import SeededDraw
-from tests.random_models import random_graph
+from tests.random_models import has_int4, random_graph
 from tests.shared import REFERENCE_MODELS, shared_path
 from tests.small_models import branching_network
 
@@ -65,6 +65,8 @@ def meet(a: Buffer, b: Buffer) -> bool:
 @pytest.mark.parametrize("seed", range(25))
 def test_random_models(seed: int) -> None:
     data = random_graph(SeededDraw(np.random.default_rng(seed)))
+    if has_int4(data):
+        pytest.skip("weights of four bits")
     if any(raw.kind in RUNTIME.missing for raw in file_model(data).ops):
         pytest.skip("TFLM lacks an operator")
     check(data)
@@ -73,6 +75,8 @@ def test_random_models(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_branches(seed: int) -> None:
     data = branching_network(seed)
+    if has_int4(data):
+        pytest.skip("weights of four bits")
     if any(raw.kind in RUNTIME.missing for raw in file_model(data).ops):
         pytest.skip("TFLM lacks an operator")
     check(data)
