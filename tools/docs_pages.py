@@ -26,7 +26,7 @@ _OUTSIDE = {
     },
 }
 _SITE = {path: page for page, path in _OUTSIDE.items()}
-_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)#:\s]*)(#[^)\s]*)?\)")
+_LINK = re.compile(r"(!?)\[([^\]]+)\]\(([^)#:\s]*)(#[^)\s]*)?\)")
 
 
 def on_files(files: Files, *, config: Any) -> Files:
@@ -45,7 +45,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: Any, files: Files) ->
     path = _OUTSIDE.get(here, f"docs/{here}")
 
     def rewritten(match: re.Match[str]) -> str:
-        text, target, anchor = match.group(1), match.group(2), match.group(3) or ""
+        mark, text, target, anchor = match.groups(default="")
         if not target:
             return match.group(0)
         wanted = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
@@ -53,6 +53,6 @@ def on_page_markdown(markdown: str, *, page: Page, config: Any, files: Files) ->
         if files.get_file_from_path(inside) is None:
             return text
         link = posixpath.relpath(inside, posixpath.dirname(here) or ".")
-        return f"[{text}]({link}{anchor})"
+        return f"{mark}[{text}]({link}{anchor})"
 
     return _LINK.sub(rewritten, markdown)

@@ -33,7 +33,7 @@ OTHERS = {
     "mkdir": "real data",
     "cp": "real data",
     "done": "real data",
-    "python": "real data",
+    "python": "real data, or a network",
     ".venv/bin/python": "scripts of tools/, and pytest, which runs this",
     "cd": "a checkout",
 }
