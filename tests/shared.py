@@ -7,6 +7,7 @@ environment variable ESPALIER_SHARED points.
 from __future__ import annotations
 
 import os
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,15 @@ REFERENCE_MODELS = (
 def shared_root() -> Path:
     """The folder of shared data, whether it exists or not."""
     return Path(os.environ.get("ESPALIER_SHARED") or REPOSITORY.parent / "shared")
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a tar file, with the checks of a Python that has them (3.11.4)."""
+    with tarfile.open(archive) as tar:
+        if hasattr(tarfile, "data_filter"):
+            tar.extractall(folder, filter="data")
+        else:
+            tar.extractall(folder)
 
 
 def shared_path(relative: str) -> Path:

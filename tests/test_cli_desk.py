@@ -16,6 +16,7 @@ from pipeline.device import board as board_module
 from pipeline.records import Board
 from tests.desk import nano33, plugged
 from tests.shared import REPOSITORY
+from tests.signals import heed_ctrl_c
 from tests.simulated_board import PluggedIn, SimulatedBoard
 
 __all__ = ["plugged"]
@@ -46,7 +47,9 @@ def board(plugged: PluggedIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simul
 def start_monitor(*arguments: str, **options: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "pipeline", "monitor", *arguments]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=REPOSITORY, text=True, **(pipes | options))  # type: ignore[call-overload,no-any-return]
+    return subprocess.Popen(
+        command, cwd=REPOSITORY, text=True, preexec_fn=heed_ctrl_c, **(pipes | options)
+    )  # type: ignore[call-overload,no-any-return]
 
 
 def test_ports(board: SimulatedBoard, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.shared import unpack
 
 
 @pytest.fixture
 def unpacked(tmp_path: Path) -> Callable[[Path], Path]:
     """Unpacks a tar file and gives the folder that it lies in."""
 
-    def unpack(archive: Path) -> Path:
-        with tarfile.open(archive) as tar:
-            tar.extractall(tmp_path / "unpacked", filter="data")
+    def unpacked_to(archive: Path) -> Path:
+        unpack(archive, tmp_path / "unpacked")
         return tmp_path / "unpacked"
 
-    return unpack
+    return unpacked_to

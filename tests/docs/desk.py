@@ -62,7 +62,8 @@ class Desk:
         shutil.copyfile(examples / "person.toml", self.root / "my.toml")
         # Beside the examples' studies, from where its model is found.
         study = (examples / "studies" / "synthetic.toml").read_text()
-        (self.root / "study.toml").write_text(study.replace("../../runs", "runs"))
+        model = "../../runs/person/train/model.keras"
+        (self.root / "study.toml").write_text(study.replace(model, "model.keras"))
 
 
 def shortened(toml: str, values: Mapping[str, str] = QUICK) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.shared import REPOSITORY
+from tests.signals import heed_ctrl_c
 
 pytestmark = [pytest.mark.emulator, pytest.mark.slow]
 
@@ -60,11 +61,6 @@ BREAKS = (
 STATUSES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL}
 
 
-def _heed_ctrl_c() -> None:
-    """Undo that background jobs of a shell, this test's own process perhaps, ignore SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 class Runner:
     """Starts one run.toml in folders of its own."""
 
@@ -85,7 +81,7 @@ class Runner:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=_heed_ctrl_c,
+            preexec_fn=heed_ctrl_c,
         )
 
     def finish(self) -> str:

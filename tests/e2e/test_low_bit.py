@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from pipeline.report.progress import Reporter
 from pipeline.stages.lowering import lower_file, lower_model
 from tests.ops.test_int4 import MODELS
 from tests.quantize.low_bit.images import network, samples
-from tests.shared import shared_path
+from tests.shared import shared_path, unpack
 
 QUIET = Reporter(quiet=True)
 BOARD = "mps2_an386"
@@ -84,8 +83,7 @@ def test_an_image_too_large_for_its_board_is_measured_elsewhere() -> None:
 
 
 def test_keywords_keep_their_accuracy(tmp_path: Path) -> None:
-    with tarfile.open(shared_path("data/mlperf_tiny_kws01.tar.gz")) as archive:
-        archive.extractall(tmp_path, filter="data")
+    unpack(shared_path("data/mlperf_tiny_kws01.tar.gz"), tmp_path)
     (labels,) = tmp_path.rglob("y_labels.csv")
     report = lower_file(
         shared_path("models/kws_ref_model.tflite"),

@@ -16,6 +16,7 @@ import pytest
 
 from tests.report.html.page_reader import Page, at_pointer
 from tests.shared import REPOSITORY
+from tests.signals import heed_ctrl_c
 
 pytestmark = [pytest.mark.emulator, pytest.mark.slow]
 
@@ -133,11 +134,6 @@ def check_page(root: Path, report: dict[str, Any]) -> None:
     assert len(suite) == len(report["gates"])
 
 
-def _heed_ctrl_c() -> None:
-    """Undo that background jobs of a shell, this test's own process perhaps, ignore SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 PRUNE = """
 [prune]
 method = "l1"
@@ -182,7 +178,7 @@ def stop_at(arguments: list[str], words: str, signum: int, folder: Path) -> list
         stdout=subprocess.DEVNULL,
         text=True,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        preexec_fn=_heed_ctrl_c,
+        preexec_fn=heed_ctrl_c,
     )
     assert process.stderr is not None
     lines = []
