@@ -149,10 +149,11 @@ def _repair(
     """Move single groups, in place, until each class is on each wanted side.
 
     A class keeps at least one group on the side that a group is taken from, hence a class
-    of fewer groups than sides stays missing somewhere.
+    of fewer groups than sides stays missing somewhere. What is done for one class may empty a
+    side of which others had the last group: in the end all samples count as one class.
     """
-    for label in np.unique(y):
-        of_class = np.unique(group_of[(y == label) & free])
+    classes = [np.unique(group_of[(y == label) & free]) for label in np.unique(y)]
+    for of_class in (*classes, np.unique(group_of[free])):
         for code in (*wanted, 0):
             sides = group_codes[of_class]
             if (sides == code).any():

@@ -64,6 +64,14 @@ def test_sides_are_disjoint_and_duplicates_stay_together(
     assert not values[1] & values[2]
 
 
+def test_three_groups_fill_three_sides() -> None:
+    for seed in range(200):
+        for labels in ([0, 0, 0, 1, 2, 0], [0, 1, 1, 2, 2, 2], [0, 1, 2, 0, 1, 2]):
+            dataset = tensors([0, 0, 0, 0, 1, -1], labels)
+            split = split_dataset(dataset, SplitOptions(seed=seed))
+            assert min(len(split.train), len(split.val), len(split.test)) > 0
+
+
 def test_every_class_is_on_every_side_of_a_small_set() -> None:
     dataset = tensors(list(range(20)), [0] * 16 + [1] * 4)
     for seed in range(20):
