@@ -14,9 +14,13 @@ from pathlib import Path
 from pipeline.errors import BuildError
 
 # Runs around the program, so that all that it started is killed when this process dies, however
-# it dies: then the pipe on stdin ends.
+# it dies: then the pipe on stdin ends. It starts the program when it is told to, which is once this
+# process can end it: interrupted earlier, nothing runs that would write into a removed folder.
+_GO = "\n"
 _GUARD = """
 import os, signal, subprocess, sys, threading
+if not os.read(0, 1):
+    os._exit(1)
 child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
 def watch():
     os.read(0, 1)
@@ -71,10 +75,13 @@ def run_logged(
             start_new_session=True,
         ) as process,
     ):
+        assert process.stdin is not None
         assert process.stdout is not None
         watchdog = threading.Timer(timeout_s, expire)
         watchdog.start()
         try:
+            process.stdin.write(_GO)
+            process.stdin.flush()
             for line in process.stdout:
                 stream.write(line)
                 on_line(line)
