@@ -14,6 +14,11 @@ from pipeline.strict_toml import load_sections, read_tables, setting
 SYNTHETIC = "synthetic"
 TEST_SPLIT = "test"
 
+# Words of [quantize], and of the options of `espalier quantize`.
+QUANTIZE_METHODS = ("ptq", "qat")
+CALIBRATIONS = ("min-max", "percentile", "mse", "entropy")
+EDGE_TYPES = ("int8", "uint8")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSection:
@@ -151,15 +156,15 @@ class QuantizeSection:
         max_drop: gate on the accuracy lost to int8, in percentage points; 100 is no gate.
     """
 
-    method: str = setting("ptq", choices=("ptq", "qat"))
+    method: str = setting("ptq", choices=QUANTIZE_METHODS)
     samples: int = setting(200, minimum=1, maximum=100_000)
-    calibration: str = setting("percentile", choices=("min-max", "percentile", "mse", "entropy"))
+    calibration: str = setting("percentile", choices=CALIBRATIONS)
     equalize: bool = setting(False)
     correct_bias: bool = setting(True)
     epochs: int = setting(0, minimum=0, maximum=10_000)
     learning_rate: float = setting(0.0, minimum=0.0, maximum=1.0)
-    input_type: str = setting("int8", choices=("int8", "uint8"))
-    output_type: str = setting("int8", choices=("int8", "uint8"))
+    input_type: str = setting("int8", choices=EDGE_TYPES)
+    output_type: str = setting("int8", choices=EDGE_TYPES)
     flash: str = setting("")
     max_drop: float = setting(100.0, minimum=0.0, maximum=100.0)
 

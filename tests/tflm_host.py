@@ -1,4 +1,4 @@
-"""TensorFlow Lite Micro on this computer, through the wheel `tflite-micro`.
+"""How little memory TensorFlow Lite Micro starts with, through the wheel `tflite-micro`.
 
 It aborts the whole process on some models and arenas, so every attempt is a process of its own:
 this file run as a program forks one for each.
@@ -6,18 +6,11 @@ this file run as a program forks one for each.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-
-Array = npt.NDArray[np.generic]
 
 # For models of tests: far more than any of them needs.
 PLENTY_BYTES = 1 << 20
@@ -31,29 +24,14 @@ def smallest_arena(model: Path, guess: int) -> int:
         model: a .tflite file that TFLM can run.
         guess: where to begin; a good one saves most of the attempts.
     """
-    return int(_ask({"task": "arena", "model": str(model), "guess": guess}))
-
-
-def host_outputs(model: Path, x: Sequence[Array], folder: Path) -> tuple[Array, ...]:
-    """What TFLM answers, one array [samples, ...] per output.
-
-    Args:
-        model: a .tflite file.
-        x: one array [samples, *shape with batch] per input.
-        folder: for what the processes exchange.
-    """
-    np.savez(folder / "inputs.npz", *x)
-    _ask({"task": "run", "model": str(model), "folder": str(folder)})
-    with np.load(folder / "outputs.npz") as file:
-        return tuple(file[name] for name in file.files)
-
-
-def _ask(task: dict[str, Any]) -> str:
     done = subprocess.run(
-        [sys.executable, __file__, json.dumps(task)], capture_output=True, text=True, check=False
+        [sys.executable, __file__, str(model), str(guess)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout.strip()
+    return int(done.stdout)
 
 
 def _interpreter(data: bytes, arena_bytes: int) -> Any:
@@ -91,29 +69,5 @@ def _search(data: bytes, guess: int) -> int:
     return high * _STEP_BYTES
 
 
-def _run(data: bytes, folder: Path) -> None:
-    interpreter = _interpreter(data, PLENTY_BYTES)
-    with np.load(folder / "inputs.npz") as file:
-        inputs = [file[name] for name in file.files]
-    rows = []
-    for sample in zip(*inputs, strict=True):
-        for index, values in enumerate(sample):
-            interpreter.set_input(np.ascontiguousarray(values), index)
-        interpreter.invoke()
-        outputs = []
-        while True:
-            try:
-                outputs.append(interpreter.get_output(len(outputs)))
-            except (IndexError, ValueError):
-                break
-        rows.append(outputs)
-    np.savez(folder / "outputs.npz", *(np.stack(column) for column in zip(*rows, strict=True)))
-
-
 if __name__ == "__main__":
-    request = json.loads(sys.argv[1])
-    content = Path(request["model"]).read_bytes()
-    if request["task"] == "arena":
-        print(_search(content, request["guess"]))  # noqa: T201
-    else:
-        _run(content, Path(request["folder"]))
+    print(_search(Path(sys.argv[1]).read_bytes(), int(sys.argv[2])))  # noqa: T201

@@ -12,14 +12,12 @@ from pipeline.cli.help import Choice
 from pipeline.cli.options import CONFIG_KEYS, JSON, verb
 from pipeline.cli.output import check_writable, show
 from pipeline.cli.runs import chain
+from pipeline.config import CALIBRATIONS, EDGE_TYPES, QUANTIZE_METHODS
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from pipeline.stages import QuantizeSettings
 
-_METHODS = ("ptq", "qat")
-_CALIBRATIONS = ("min-max", "percentile", "mse", "entropy")
-_EDGE_TYPES = ("int8", "uint8")
 
 _CONFIG_OPTIONS = {"overrides": "--set", "init": "--init", "runs": "--runs"}
 _MODEL_OPTIONS = {
@@ -52,7 +50,7 @@ _MODEL_OPTIONS = {
 )
 @click.option(
     "--method",
-    type=Choice(_METHODS),
+    type=Choice(QUANTIZE_METHODS),
     help="After training, or quantization-aware training.  [default: ptq]",
 )
 @click.option(
@@ -63,7 +61,7 @@ _MODEL_OPTIONS = {
 )
 @click.option(
     "--calibration",
-    type=Choice(_CALIBRATIONS),
+    type=Choice(CALIBRATIONS),
     help="What makes a range of the values seen.  [default: percentile]",
 )
 @click.option(
@@ -74,8 +72,8 @@ _MODEL_OPTIONS = {
     default=None,
     help="Take each channel's mean error out of the biases.  [default: yes]",
 )
-@click.option("--input-type", type=Choice(_EDGE_TYPES), help="[default: int8]")
-@click.option("--output-type", type=Choice(_EDGE_TYPES), help="[default: int8]")
+@click.option("--input-type", type=Choice(EDGE_TYPES), help="[default: int8]")
+@click.option("--output-type", type=Choice(EDGE_TYPES), help="[default: int8]")
 @click.option("--epochs", type=click.IntRange(min=1), help="Of --method qat.", metavar="N")
 @click.option("--learning-rate", type=float, help="Of --method qat, the highest.", metavar="X")
 @click.option(

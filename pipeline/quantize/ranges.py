@@ -20,7 +20,7 @@ def choose_range(histogram: Histogram, method: str) -> tuple[float, float]:
 
     Args:
         histogram: of the tensor.
-        method: one of CALIBRATIONS.
+        method: one of `pipeline.config.CALIBRATIONS`.
     """
     return _METHODS[method](histogram)
 

@@ -7,10 +7,6 @@ from typing import Literal
 
 EdgeType = Literal["int8", "uint8"]
 
-METHODS = ("ptq", "qat")
-CALIBRATIONS = ("min-max", "percentile", "mse", "entropy")
-EDGE_TYPES = ("int8", "uint8")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeTypes:
@@ -30,7 +26,7 @@ class PtqSettings:
     The defaults bring outputs closest to float over the reference models: docs/quantization.md.
 
     Attributes:
-        calibration: what makes a range of the values seen: one of CALIBRATIONS.
+        calibration: what makes a range of the values seen: one of `pipeline.config.CALIBRATIONS`.
         equalize: level the channels' ranges between adjacent layers first.
         correct_bias: take the mean error of each channel out of the biases afterwards.
     """

@@ -24,6 +24,7 @@ from pipeline.stages.firmware import Stages, Target, measure_firmware, read_inpu
 from pipeline.stages.keys import stage_key
 from pipeline.stages.learning import data_identity, load_samples
 from pipeline.stages.planning import kernel_guards, layer_macs
+from pipeline.stages.subjects import calibrating
 
 # Training samples that calibrate a .keras.
 _CALIBRATION_SAMPLES = 200
@@ -153,12 +154,7 @@ def quantized_model(request: Request, stages: Stages) -> Path:
     """
     if request.model.suffix not in (".keras", ".h5"):
         return request.model
-    if request.data is None:
-        raise ConfigError(
-            f"{request.model}: a Keras model needs data that calibrates its int8 form. Received: "
-            "no --data. Give a folder of class folders, an .npz, or 'synthetic'."
-        )
-    data = request.data
+    data = calibrating(request.data, request.model)
     key = stage_key(
         "quantize",
         inputs={"model": hash_file(request.model), "data": data_identity(data)},

@@ -18,7 +18,7 @@ from pipeline.report.progress import Reporter
 from pipeline.stages.deployment import Request, deploy
 from pipeline.stages.firmware import Target, input_facts
 from pipeline.stages.quantizing import QuantizeSettings, post_training
-from pipeline.stages.subjects import calibration_samples, load_subject
+from pipeline.stages.subjects import calibrating, calibration_samples, load_subject
 
 _HOST = "host"
 _KERAS = (".keras", ".h5")
@@ -105,13 +105,9 @@ def _quantized(request: ParityRequest, folder: Path, reporter: Reporter) -> Path
     """The .tflite of a request: the file itself, or what a .keras becomes with data."""
     if request.model.suffix not in _KERAS:
         return request.model
-    if request.data is None:
-        raise ConfigError(
-            f"{request.model}: a Keras model needs data that calibrates its int8 form. Received: "
-            "no --data. Give a folder of class folders, an .npz, or 'synthetic'."
-        )
+    data = calibrating(request.data, request.model)
     settings = QuantizeSettings()
-    loaded, samples = load_subject(request.model, request.data, settings.seed, reporter)
+    loaded, samples = load_subject(request.model, data, settings.seed, reporter)
     chosen = calibration_samples(samples, settings.samples, settings.seed, reporter)
     post = post_training(loaded, samples[0].x[chosen], settings, reporter)
     path = folder / f"{request.model.stem}.tflite"

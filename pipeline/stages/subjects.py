@@ -21,6 +21,20 @@ _FEWEST = 10
 _FEW = 50
 
 
+def calibrating(data: str | None, model: Path) -> str:
+    """The data of a Keras model that has to become int8.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if data is None:
+        raise ConfigError(
+            f"{model}: a Keras model needs data that calibrates its int8 form. Received: "
+            "no --data. Give a folder of class folders, an .npz, or 'synthetic'."
+        )
+    return data
+
+
 def load_subject(
     path: Path, data: str, seed: int, reporter: Reporter
 ) -> tuple[LoadedModel, tuple[Dataset, Split]]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.quantize.settings import CALIBRATIONS, PtqSettings
+from pipeline.config import CALIBRATIONS
+from pipeline.quantize.settings import PtqSettings
 from pipeline.records import Array
 from pipeline.report.progress import Reporter
 from pipeline.stages.quantizing import (

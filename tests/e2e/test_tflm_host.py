@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.device.tflm_host import run_on_host
 from pipeline.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
 from pipeline.ops.fully_connected import FullyConnectedAttrs
 from pipeline.plan.graph import parse_file_model, parse_graph
@@ -24,7 +25,7 @@ from tests.random_operators import OPERATORS
 from tests.shared import REFERENCE_MODELS, shared_path
 from tests.small_models import SMALL_MODELS
 from tests.tflite_models import ACTIVATIONS
-from tests.tflm_host import host_outputs, smallest_arena
+from tests.tflm_host import smallest_arena
 
 pytestmark = pytest.mark.needs("tflite_micro")
 
@@ -113,13 +114,12 @@ def inputs_of(graph: Graph) -> list[tuple[Array, ...]]:
 
 
 @pytest.mark.parametrize("name", REFERENCE_MODELS)
-def test_same_outputs_as_aot(name: str, tmp_path: Path, compiler: HostCompiler) -> None:
+def test_same_outputs_as_aot(name: str, compiler: HostCompiler) -> None:
     path = shared_path(f"models/{name}.tflite")
     graph = parse_graph(path.read_bytes(), name, str(path))
     chosen = inputs_of(graph)
-    received = host_outputs(
-        path, [np.stack(column) for column in zip(*chosen, strict=True)], tmp_path
-    )
+    columns = [np.stack(column) for column in zip(*chosen, strict=True)]
+    received = run_on_host(path.read_bytes(), columns).outputs
     if {op.kind for op in graph.ops} == {OpKind.FULLY_CONNECTED}:
         # Nothing but layers that TFLM rounds in its own way.
         expected = [rounded_twice(graph, x) for (x,) in chosen]

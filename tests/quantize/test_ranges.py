@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from pipeline.config import CALIBRATIONS
 from pipeline.quantize.ranges import choose_range
-from pipeline.quantize.settings import CALIBRATIONS
 from pipeline.quantize.statistics import NUM_BINS, Histogram
 
 
