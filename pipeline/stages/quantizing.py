@@ -19,7 +19,7 @@ from pipeline.quantize.settings import EdgeTypes, PtqSettings
 from pipeline.records import Array
 from pipeline.report.progress import Reporter
 from pipeline.stages.keys import stage_key
-from pipeline.stages.subjects import calibration_samples, load_subject
+from pipeline.stages.subjects import calibration_samples, load_classifier, load_subject
 
 if TYPE_CHECKING:
     from pipeline.data import Dataset, Split
@@ -109,7 +109,7 @@ def quantize_file(
         PipelineError: any; see `quantize_loaded`.
     """
     reporter.headline("quantize")
-    loaded, samples = load_subject(path, data, settings.seed, reporter)
+    loaded, samples = load_classifier(path, data, settings.seed, reporter)
     if settings.method != "qat":
         return quantize_loaded(loaded, samples, settings, reporter)
     from pipeline.stages.learning import data_identity
@@ -126,6 +126,41 @@ def quantize_file(
         quantized = quantize_loaded(loaded, samples, settings, reporter, states=states)
     folder.remove()
     return quantized
+
+
+def quantize_by_default(path: Path, data: str, reporter: Reporter) -> bytes:
+    """The .tflite that `espalier quantize` writes without options, of classifiers or others.
+
+    Args:
+        path: `.keras` or `.h5`.
+        data: samples, as of [data] source.
+        reporter: told of everything.
+    Raises:
+        PipelineError: any; see `load_subject` and `calibrate_by_default`.
+    """
+    loaded, samples = load_subject(path, data, QuantizeSettings().seed, reporter)
+    return calibrate_by_default(loaded, samples, reporter)
+
+
+def calibrate_by_default(
+    loaded: LoadedModel, samples: tuple[Dataset, Split], reporter: Reporter
+) -> bytes:
+    """The int8 .tflite of a model under the default settings.
+
+    Args:
+        loaded: the model.
+        samples: labelled ones with their sides: training samples calibrate.
+        reporter: told of everything.
+    Raises:
+        ConfigError: samples that do not fit the model, or too few.
+        UnsupportedModelError: a model that cannot become int8.
+    """
+    settings = QuantizeSettings()
+    chosen = calibration_samples(samples, settings.samples, settings.seed, reporter)
+    post = post_training(loaded, samples[0].x[chosen], settings, reporter)
+    tflite = post.quantize(settings.ptq)
+    reporter.log(f"quantize: {len(tflite):,} bytes of .tflite")
+    return tflite
 
 
 def quantize_loaded(

@@ -20,7 +20,7 @@ from pipeline.stages.quantizing import (
     post_training,
     quantize_loaded,
 )
-from pipeline.stages.subjects import calibration_samples, load_subject
+from pipeline.stages.subjects import calibration_samples, load_classifier
 
 if TYPE_CHECKING:
     from pipeline.data import Dataset, Split
@@ -64,7 +64,7 @@ def compare_file(path: Path, settings: QuantizeSettings, data: str, reporter: Re
         PipelineError: any; see `quantize_loaded`.
     """
     reporter.headline("quantize")
-    loaded, samples = load_subject(path, data, settings.seed, reporter)
+    loaded, samples = load_classifier(path, data, settings.seed, reporter)
     rows, float_accuracy = _try_all(loaded, samples, settings, reporter)
     best = choose(rows)
     chosen = dataclasses.replace(settings, method="ptq", ptq=PtqSettings(**best["settings"]))
