@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pipeline.data import Dataset, Split
     from pipeline.model.load import LoadedModel
 
+# Samples of a side that files are compared on, at most.
+_COMPARED = 2000
 # With fewer, ranges are those of single samples.
 _FEWEST = 10
 # With fewer, it is said that more would be better.
@@ -161,3 +163,15 @@ def calibration_samples(
         names = ", ".join(dataset.class_names[index] for index in sorted(absent))
         reporter.log(f"no sample of {names} calibrates: what only they cause may saturate")
     return chosen
+
+
+def some_of(dataset: Dataset, side: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The samples of a side that several files are compared on, as many of each class as possible.
+
+    Args:
+        dataset: of the samples.
+        side: their positions; all where there are not more than 2,000.
+    """
+    from pipeline.quantize.convert import representative_indices
+
+    return side[representative_indices(dataset.y[side], _COMPARED)]

@@ -19,6 +19,7 @@ from pipeline.reference import ReferenceModel
 from pipeline.report.progress import Reporter
 from pipeline.stages.deployment import Request, quantized_model
 from pipeline.stages.firmware import Stages, Target
+from pipeline.stages.quantizing import quantize_by_default
 from pipeline.stages.subjects import calibration_samples
 from pipeline.stages.variants import choose
 from tests.quantize.networks import pictures, separable_model
@@ -121,6 +122,23 @@ def test_deploying_refuses_too_few_samples(subject: Path, tmp_path: Path) -> Non
     np.savez(data, x=x, y=np.arange(12) % 3)
     with pytest.raises(ConfigError, match="at least 10 training samples"):
         deployed(subject / "model.keras", data, tmp_path / "work")
+
+
+@pytest.mark.needs("tf_keras", "tensorflow_model_optimization")
+def test_training_that_does_no_better_leaves_the_calibrated_model(
+    subject: Path, tmp_path: Path
+) -> None:
+    model, data, out = subject / "model.keras", subject / "data.npz", tmp_path / "q.tflite"
+    arguments = [model, "--data", data, "--out", out, "--json", tmp_path / "q.json"]
+    # A rate of which nothing can come.
+    extra = ["--method", "qat", "--epochs", "1", "--learning-rate", "1e-9"]
+    assert quantize(*arguments, *extra) == 0
+    facts = json.loads((tmp_path / "q.json").read_text())
+    balanced = facts["qat"]["validation"]
+    assert facts["qat"]["kept"] == max(balanced, key=balanced.get)
+    assert set(balanced) == {"ptq", "equalized", "qat"}
+    if facts["qat"]["kept"] == "ptq":
+        assert out.read_bytes() == quantize_by_default(model, str(data), QUIET)
 
 
 REFUSED = {
