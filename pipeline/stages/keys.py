@@ -35,7 +35,7 @@ _CODE = {
     "generate": ("ops", "plan", "codegen", "fixed_point.py"),
     "build": ("build",),
     "measure": (
-        *("device", "measure", "reference.py"),
+        *("device", "measure", "reference.py", "stages/emulating.py"),
         *("report/accuracy.py", "report/channels.py", "report/deployment.py"),
     ),
     "report": ("report", "build/symbols.py", "codegen/symbols.py", "stages/reporting.py"),
