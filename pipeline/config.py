@@ -64,7 +64,7 @@ class ModelSection:
     """[model]: the architecture, and where its weights start.
 
     Attributes:
-        architecture: mobilenet_v2, mobilenet_v1, ds_cnn or resnet8.
+        architecture: mobilenet_v2, mobilenet_v1, ds_cnn, resnet8 or autoencoder.
         alpha: width of the MobileNets; 0 is the architecture's own.
         init: a .keras file to start from, with weights that fit; "" starts from random ones.
     """
@@ -87,7 +87,7 @@ class TrainSection:
         weight_decay: of the optimizer, AdamW.
         label_smoothing: share of each target that is spread over all classes.
         patience: stop after this many epochs without a better validation result.
-        augment: random flips, shifts, sizes and brightness, each epoch anew
+        augment: random flips, shifts, sizes and brightness, each epoch anew.
     """
 
     epochs: int = setting(0, minimum=0, maximum=10_000)
