@@ -20,7 +20,8 @@ from pipeline.errors import DeviceError, DeviceTimeout, ProtocolError
 from pipeline.records import Board, Firmware, SourceTree
 from pipeline.report.progress import Reporter
 from pipeline.stages.uploading import Patience, upload_with_tries, verify
-from tests.desk import FakePlatformIO, esp32, nano33
+from tests.desk import esp32, nano33
+from tests.fake_platformio import FakePlatformIO
 from tests.simulated_board import BRIDGE, NANO_LOADER, Behaviour, PluggedIn, SimulatedBoard
 
 pytestmark = pytest.mark.slow
@@ -196,7 +197,7 @@ def test_esp32_goes_slower_the_second_time(
     port = go(image, esp32(), notes, tmp_path)
     assert port.path == board.names[0]
     assert board.events == ["uploaded"]
-    speeds = [call["variables"].get("ESPALIER_UPLOAD_SPEED") for call in platformio.calls]
+    speeds = [call.variables.get("ESPALIER_UPLOAD_SPEED") for call in platformio.calls]
     assert speeds == [None, "115200"]
     assert notes.has("try 2 of 3 on " + port.path + " at 115200 baud")
 
@@ -208,7 +209,7 @@ def test_esp32_asks_for_the_boot_button_at_last(
     platformio.plan("boot mode", "boot mode")
     go(image, esp32(), notes, tmp_path)
     assert notes.has("Hold the board's BOOT button down")
-    speeds = [call["variables"].get("ESPALIER_UPLOAD_SPEED") for call in platformio.calls]
+    speeds = [call.variables.get("ESPALIER_UPLOAD_SPEED") for call in platformio.calls]
     assert speeds == [None, "115200", "115200"]
 
 
