@@ -107,7 +107,7 @@ def prune_blockwise(
     limits = limits or Limits()
     if r_max is None:
         r_max = 0.99 if paper else limits.max_ratio
-    _check(paper=paper, k=k, r_max=r_max, weights=weights, evaluate=evaluate)
+    _check(k=k, r_max=r_max, weights=weights, evaluate=evaluate)
     budget = dict(budget or {})
     if keep_params is not None:
         check_amount(None, keep_params)
@@ -176,7 +176,6 @@ def _paper(
 
 def _check(
     *,
-    paper: bool,
     k: float,
     r_max: float,
     weights: Mapping[str, float] | None,
