@@ -239,7 +239,14 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> RunConfig:
 
 
 def check_together(config: RunConfig, place: str) -> None:
-    """What no single key can tell."""
+    """Check what no single key can tell.
+
+    Args:
+        config: whose keys are right each by itself.
+        place: where it comes from, for messages.
+    Raises:
+        ConfigError: two keys contradict each other, or one asks for another.
+    """
     name = config.run.name
     if not name or name.startswith(".") or "/" in name or "\\" in name:
         raise ConfigError(f"{place}: run.name must be a plain folder name. Received: {name!r}")

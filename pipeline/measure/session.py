@@ -172,7 +172,15 @@ def sample_rows(arrays: Sequence[Array]) -> list[bytes]:
 def split_outputs(
     device: Device, replies: Sequence[bytes], expected: Sequence[Array]
 ) -> tuple[Array, ...]:
-    """The replies' bytes as arrays like the expected ones, read-only."""
+    """The replies' bytes as arrays like the expected ones, read-only.
+
+    Args:
+        device: for messages.
+        replies: all outputs of one sample each, behind one another.
+        expected: of each output all samples, [samples, ...].
+    Raises:
+        ProtocolError: a reply is shorter or longer than the outputs.
+    """
     sizes = [array[0].nbytes for array in expected]
     for sample, reply in enumerate(replies):
         if len(reply) != sum(sizes):

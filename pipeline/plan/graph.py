@@ -82,7 +82,14 @@ def parse_file_model(data: bytes, name: str, origin: str, engine: str) -> FileMo
 
 @contextmanager
 def intact(data: bytes, origin: str) -> Iterator[None]:
-    """Turn what a damaged file does to its reader into a message about the file."""
+    """Turn what a damaged file does to its reader into a message about the file.
+
+    Args:
+        data: the bytes of the file.
+        origin: where they come from, for messages.
+    Raises:
+        UnsupportedModelError: it is no .tflite file, or reading it failed.
+    """
     if data[4:8] != _FILE_IDENTIFIER:
         raise UnsupportedModelError(
             f"'{origin}' is not a TensorFlow Lite model: bytes 4 to 8 must be 'TFL3'. "
@@ -127,7 +134,11 @@ class _Reader:
         }
 
     def graph(self) -> Graph:
-        """The graph, with what is constant folded."""
+        """The graph, with what is constant folded.
+
+        Raises:
+            UnsupportedModelError: see `read_graph`.
+        """
         tensors = self._tensors()
         inputs, outputs = self._ends(len(tensors))
         known = set(inputs) | {tensor.index for tensor in tensors if tensor.constant is not None}

@@ -64,7 +64,14 @@ def own_groups(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockSearch:
-    """Plans for one model, and what they cost."""
+    """Plans for one model, and what they cost.
+
+    Attributes:
+        trace, scored: of the model.
+        limits: of widths; the paper's plans know none.
+        seed: that plans carry.
+        estimate: costs by width.
+    """
 
     trace: Trace
     scored: Scored
@@ -111,7 +118,15 @@ class BlockSearch:
         before: float,
         log: Callable[[str], None],
     ) -> list[Probe]:
-        """The probes with the accuracy that each block alone loses at `ACCURACY_PROBE`."""
+        """The probes with the accuracy that each block alone loses at `ACCURACY_PROBE`.
+
+        Args:
+            probes: from `probes`.
+            owned: from `own_groups`.
+            evaluate: gives a model's accuracy, among others.
+            before: the whole model's accuracy, in [0, 1].
+            log: told of each block.
+        """
         result = []
         for probe in probes:
             counts = {
@@ -166,6 +181,12 @@ class BlockSearch:
     ) -> float:
         """The largest k whose model meets every budget.
 
+        Args:
+            blocks: layer paths by name.
+            importances: by block, in [0, 1].
+            r_max: ratio of the least important block at k = 0.
+            budget: limits by name, as of `prune_blockwise`.
+            cost: what a model really costs; None where no limit is of memory.
         Raises:
             DoesNotFitError: none does.
         """

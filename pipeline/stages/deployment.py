@@ -115,7 +115,11 @@ def build_model(request: Request, target: Target, reporter: Reporter) -> Path:
 
 
 def work_folder(request: Request, target: Target) -> RunFolder:
-    """The folder of a request, or one below the cache for this model on this target."""
+    """The folder of a request, or one below the cache for this model on this target.
+
+    Raises:
+        ConfigError: there is no such model.
+    """
     if request.work:
         return RunFolder(request.work)
     if not request.model.is_file():

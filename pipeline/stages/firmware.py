@@ -68,7 +68,14 @@ class Stages:
     def make(
         self, name: str, key: StageKey, write: Callable[[Path], None], *, title: str = ""
     ) -> Path:
-        """Run one stage unless its folder is up to date; returns the folder."""
+        """Run one stage unless its folder is up to date; returns the folder.
+
+        Args:
+            name: of the stage's folder, below the run's.
+            key: all that its outputs depend on.
+            write: fills an empty folder, which then takes the place of the old one.
+            title: what the reporter calls the stage; "" is the name.
+        """
         title = title or name
         if self.folder.is_current(name, key):
             self.reporter.headline(f"{title}: up to date")
