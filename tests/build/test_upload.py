@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,6 @@ from tests.desk import esp32, nano33
 from tests.fake_platformio import FakePlatformIO
 
 BUILD_ID = "0123456789abcdef"
-Upload = Callable[..., str]
 
 
 @pytest.fixture
