@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import cli
 from pipeline.build import registry
 from pipeline.device import board as board_module
 from pipeline.errors import DeviceError
 from pipeline.records import Board
 from pipeline.stages import flashed as flashed_module
+from tests.command_line import espalier
 from tests.desk import nano33
 from tests.e2e import models
 from tests.fake_platformio import FakePlatformIO
@@ -40,10 +40,7 @@ def flash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flash:
     monkeypatch.setattr(board_module, "load_board", load)
 
     def run(*arguments: str) -> int:
-        with pytest.raises(SystemExit) as caught:
-            cli.main(["flash", *arguments, "--board", "mps2_an386"])
-        assert isinstance(caught.value.code, int)
-        return caught.value.code
+        return espalier("flash", *arguments, "--board", "mps2_an386")
 
     return run
 

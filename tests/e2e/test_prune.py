@@ -11,15 +11,12 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pipeline import cli
+from tests.command_line import espalier
 from tests.prune.models import detector
 
 
 def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["-q", *arguments])
-    assert isinstance(caught.value.code, int)
-    return caught.value.code
+    return espalier("-q", *arguments)
 
 
 def message_of(captured: str) -> str:

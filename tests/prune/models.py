@@ -204,6 +204,10 @@ def operations() -> keras.Model:
     return keras.Model(inputs, layers.Dense(3, name="head")(x), name="operations")
 
 
+def mobilenet_v1(alpha: float) -> keras.Model:
+    return keras.applications.MobileNet((32, 32, 3), alpha=alpha, weights=None, classes=2)
+
+
 def detector() -> keras.Model:
     """A small network of the kind that is deployed: stem, residual block, head."""
     keras.utils.set_random_seed(3)

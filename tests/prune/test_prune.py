@@ -9,11 +9,7 @@ from pipeline.errors import ConfigError
 from pipeline.prune.facts import model_facts
 from pipeline.prune.prune import prune_once
 from pipeline.prune.select import Limits
-from tests.prune.models import chain, nested, randomise, residual, shapes, shared
-
-
-def mobilenet_v1(alpha: float) -> keras.Model:
-    return keras.applications.MobileNet((32, 32, 3), alpha=alpha, weights=None, classes=2)
+from tests.prune.models import chain, mobilenet_v1, nested, randomise, residual, shapes, shared
 
 
 def test_a_quarter_less_is_the_narrower_mobilenet() -> None:

@@ -13,19 +13,9 @@ from pipeline.records import DeployPlan, KernelTarget
 from pipeline.report.progress import Reporter
 from pipeline.stages.inputs import input_facts, read_inputs
 from tests import one_op
+from tests.notes import Notes
 from tests.small_models import residual_network
 from tests.tflite_models import ModelBuilder
-
-
-class Notes(Reporter):
-    """Keeps what is logged."""
-
-    def __init__(self) -> None:
-        super().__init__(quiet=True)
-        self.lines: list[str] = []
-
-    def log(self, text: str) -> None:
-        self.lines.append(text)
 
 
 def plan_of(tflite: bytes) -> DeployPlan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import threading
@@ -18,10 +17,10 @@ from pipeline.device.ports import Port, find_port
 from pipeline.device.protocol import Timeouts
 from pipeline.errors import DeviceError, DeviceTimeout, ProtocolError
 from pipeline.records import Board, Firmware, SourceTree
-from pipeline.report.progress import Reporter
 from pipeline.stages.uploading import Patience, upload_with_tries, verify
 from tests.desk import esp32, nano33
 from tests.fake_platformio import FakePlatformIO
+from tests.notes import Notes
 from tests.simulated_board import BRIDGE, NANO_LOADER, Behaviour, PluggedIn, SimulatedBoard
 
 pytestmark = pytest.mark.slow
@@ -39,27 +38,6 @@ PATIENCE = Patience(
 # For what never comes.
 IMPATIENCE = dataclasses.replace(PATIENCE, return_s=2.0, answer_s=2.0)
 TOUCH_FAILED = "No device found on "
-
-
-class Notes(Reporter):
-    """Keeps what is reported."""
-
-    def __init__(self) -> None:
-        super().__init__(quiet=True)
-        self.lines: list[str] = []
-
-    def headline(self, text: str) -> None:
-        self.lines.append(text)
-
-    def log(self, text: str) -> None:
-        self.lines.append(text)
-
-    @contextlib.contextmanager
-    def steps(self, label: str) -> Iterator[Callable[[int, int], None]]:
-        yield lambda done, total: self.lines.append(f"{label}: {done} of {total}")
-
-    def has(self, text: str) -> bool:
-        return any(text in line for line in self.lines)
 
 
 @pytest.fixture
