@@ -20,9 +20,9 @@ from pipeline.prune.recalibrate import mean_loss, recalibrate
 from pipeline.prune.surgery import materialise
 from pipeline.report.progress import Reporter
 from pipeline.stages.costs import REFERENCE_BOARD, DeployedCost, estimated_cost
-from pipeline.stages.deployment import data_section
 from pipeline.stages.learning import load_samples
 from pipeline.stages.prune_methods import PruneSettings
+from pipeline.stages.subjects import data_section
 from pipeline.stages.tuning import Tuning
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.data.dataset import Dataset
 from pipeline.data.image_folder import load_image_folder
 from pipeline.data.npz import load_npz
@@ -63,15 +65,29 @@ def load_dataset(
         )
     path = Path(spec).expanduser()
     if path.is_dir() and (path / LABELS_NAME).is_file():
-        return load_raw_folder(path, spec=spec, shape=tensor_shape, dtype=tensor_dtype)
+        return _finite(load_raw_folder(path, spec=spec, shape=tensor_shape, dtype=tensor_dtype))
     if path.is_dir():
         return load_image_folder(
             path, spec=spec, size=size, fit=mode, channels=channels, on_progress=on_progress
         )
     if path.is_file() and path.suffix == ".npz":
-        return load_npz(path, spec=spec, size=size, fit=mode, channels=channels)
+        return _finite(load_npz(path, spec=spec, size=size, fit=mode, channels=channels))
     found = "a file of another kind" if path.exists() else "nothing there"
     raise ConfigError(f"data {spec!r}: expected {FORMS}. Received: {found}.")
+
+
+def _finite(dataset: Dataset) -> Dataset:
+    """The dataset; ConfigError where a value of it is no number."""
+    if np.issubdtype(dataset.x.dtype, np.floating):
+        sound = np.isfinite(dataset.x.reshape(len(dataset.x), -1)).all(axis=1)
+        if not sound.all():
+            wrong = [dataset.ids[index] for index in np.flatnonzero(~sound)]
+            more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+            raise ConfigError(
+                f"data {dataset.spec!r}: expected finite values. Received: NaN or infinity in "
+                f"{', '.join(wrong[:3])}{more}. Leave these samples out, or mend them."
+            )
+    return dataset
 
 
 def synthetic_count(spec: str) -> int:

@@ -11,6 +11,8 @@ from pipeline.quantize.settings import PtqSettings
 _PRESCRIBED = ("SOFTMAX", "LOGISTIC", "TANH", "LOG_SOFTMAX")
 # A layer that adds less noise than this is not worth a change.
 _HARMLESS_DB = 35.0
+# So much worse than the whole output its median channel is in sound layers, too.
+_CHANNEL_DB = 10.0
 # From here on a property explains a layer's noise.
 _SATURATED = 0.005
 _SHIFT = 0.3
@@ -27,8 +29,8 @@ def worst_layer(layers: Sequence[LayerError]) -> LayerError | None:
     ]
     if not own:
         return None
-    worst = min(own, key=_isolated)
-    return worst if _isolated(worst) < _HARMLESS_DB else None
+    worst = min(own, key=_score)
+    return worst if _score(worst) < _HARMLESS_DB else None
 
 
 def advise(layers: Sequence[LayerError], settings: PtqSettings) -> str:
@@ -45,12 +47,24 @@ def advise(layers: Sequence[LayerError], settings: PtqSettings) -> str:
         f"{worst.layer} ({worst.kind}) hurts most: {_isolated(worst):.1f} dB by its own error, "
         f"{worst.sqnr_db:.1f} dB with the errors before it."
     )
+    if _channel(worst) + _CHANNEL_DB < _isolated(worst):
+        said += f" Its median channel keeps {_channel(worst):.1f} dB by its own error."
     return f"{said} {_way_out(worst, settings)}"
 
 
 def _isolated(layer: LayerError) -> float:
     assert layer.isolated_sqnr_db is not None
     return layer.isolated_sqnr_db
+
+
+def _channel(layer: LayerError) -> float:
+    assert layer.isolated_channel_db is not None
+    return layer.isolated_channel_db
+
+
+def _score(layer: LayerError) -> float:
+    """What ranks a layer, in dB: its own error, or that some channels drown the others."""
+    return min(_isolated(layer), _channel(layer) + _CHANNEL_DB)
 
 
 def _way_out(layer: LayerError, settings: PtqSettings) -> str:

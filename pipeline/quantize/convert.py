@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import ConfigError, UnsupportedModelError
+from pipeline.errors import ConfigError, PipelineError, UnsupportedModelError
 from pipeline.quantize.check import check_full_int8, check_ranges
+from pipeline.quantize.pin_input import pin_input
+from pipeline.quantize.scopes import check_names
 from pipeline.quantize.settings import EdgeTypes
+from pipeline.quantize.tflite_file import TfliteFile
 from pipeline.quiet import captured_native_output, import_tensorflow
 from pipeline.samples import DEFAULT_SCALING, InputScaling
 
@@ -18,6 +22,10 @@ if TYPE_CHECKING:
     import keras
 
 _INT8_EDGES = EdgeTypes()
+# Operators that hold graphs of their own.
+_CONTROL_FLOW = frozenset({"IF", "WHILE"})
+# What Keras colours its messages with.
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def quantize_model(
@@ -49,7 +57,8 @@ def quantize_model(
             activation's range is empty; names the layers.
     """
     log(f"quantize: calibrating int8 with {len(calibration)} samples")
-    tflite = quantize_calibrated(convert_calibrated(model, calibration, scaling), edges)
+    content = convert_calibrated(model, calibration, scaling)
+    tflite = quantize_calibrated(content, edges, pinned=is_pinned(calibration, scaling))
     log(f"quantize: {len(tflite):,} bytes of .tflite")
     return tflite
 
@@ -72,19 +81,34 @@ def convert_calibrated(
     """
     import_tensorflow()
     _check_single(model)
+    check_names(model)
+    _check_layers(model)
     samples = pinned_calibration(calibration, tuple(model.input_shape[1:]), scaling)
     return natively(lambda: _convert(model, samples), f"model {model.name!r}")
 
 
-def quantize_calibrated(calibrated: bytes, edges: EdgeTypes = _INT8_EDGES) -> bytes:
+def quantize_calibrated(
+    calibrated: bytes, edges: EdgeTypes = _INT8_EDGES, *, pinned: bool
+) -> bytes:
     """The int8 form of what `convert_calibrated` made, by the ranges recorded in it.
 
+    Args:
+        calibrated: a float .tflite with ranges.
+        edges: types of the input and the output.
+        pinned: whether the input must have the range recorded for it, as `is_pinned` tells. The
+            converter gives it another where it is concatenated with what reaches further.
     Raises:
         UnsupportedModelError: an operator cannot be int8, or a range is empty; names the layers.
     """
     tflite = natively(lambda: _quantize(calibrated, edges), "the model")
     check_full_int8(tflite)
     check_ranges(tflite)
+    if pinned:
+        file = TfliteFile(calibrated)
+        recorded = file.recorded_range(file.inputs[0])
+        # Nothing is recorded of an input that nothing reads.
+        if recorded is not None:
+            tflite = pin_input(tflite, *recorded)
     return tflite
 
 
@@ -94,6 +118,8 @@ def natively(work: Callable[[], bytes], what: str) -> bytes:
     with captured_native_output() as output:
         try:
             return work()
+        except PipelineError:
+            raise
         except Exception as error:
             # The converter raises its own ConverterError, ValueError, RuntimeError and
             # others; each means that this model is beyond it.
@@ -120,12 +146,44 @@ def pinned_calibration(
         )
     if not np.isfinite(calibration).all():
         raise ConfigError("calibration: expected finite values. Received: NaN or infinity.")
-    if calibration.min() < scaling.low or calibration.max() > np.float32(scaling.high):
+    if not is_pinned(calibration, scaling):
         return calibration
     # A real sample with two changed values: the ranges inside the model stay those of data.
     spanning = calibration[:1].copy()
     spanning.reshape(-1)[[0, -1]] = (scaling.low, scaling.high)
     return np.concatenate([calibration, spanning])
+
+
+def is_pinned(calibration: npt.NDArray[np.float32], scaling: InputScaling) -> bool:
+    """Whether all samples lie in what pixels become: then the input's range is that."""
+    return bool(calibration.min() >= scaling.low and calibration.max() <= np.float32(scaling.high))
+
+
+def refuse_control_flow(converter: Any) -> Any:
+    """The converter, which names loops in a model before it runs it.
+
+    Calibrating a model with loops, such as recurrent layers that are not unrolled, ends the
+    process (TensorFlow 2.21).
+    """
+    calibrate = converter._quantize
+
+    def checked(content: bytes, *args: Any, **kwargs: Any) -> Any:
+        file = TfliteFile(content)
+        found = [
+            f"{file.layer(position)!r} ({operator.kind})"
+            for position, operator in enumerate(file.operators)
+            if operator.kind in _CONTROL_FLOW
+        ]
+        if found:
+            raise UnsupportedModelError(
+                "expected a model without loops and branches, which cannot be calibrated. "
+                f"Received: {', '.join(dict.fromkeys(found))}. Build recurrent layers (GRU, LSTM, "
+                "SimpleRNN) with unroll=True and copy their weights; replace other loops."
+            )
+        return calibrate(content, *args, **kwargs)
+
+    converter._quantize = checked
+    return converter
 
 
 def representative_indices(
@@ -157,6 +215,23 @@ def _check_single(model: keras.Model) -> None:
         )
 
 
+def _check_layers(model: keras.Model) -> None:
+    """Refuse layers that the converter takes for something else, or fails at without a name."""
+    problems = []
+    for layer in model._flatten_layers(include_self=False, recursive=True):
+        named = f"{layer.name!r} ({type(layer).__name__})"
+        if getattr(layer, "compute_dtype", None) in ("float16", "bfloat16"):
+            problems.append(f"{named} in {layer.compute_dtype}")
+        if getattr(layer, "data_format", None) == "channels_first":
+            problems.append(f"{named} in channels_first")
+    if problems:
+        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise UnsupportedModelError(
+            f"model {model.name!r}: expected layers that compute in float32 and channels_last. "
+            f"Received: {', '.join(problems[:5])}{more}. Build the model so, and copy its weights."
+        )
+
+
 def _convert(model: keras.Model, samples: npt.NDArray[np.float32]) -> bytes:
     import keras
     import tensorflow as tf
@@ -169,7 +244,7 @@ def _convert(model: keras.Model, samples: npt.NDArray[np.float32]) -> bytes:
         for sample in samples:
             yield [sample[None]]
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(fixed)
+    converter = refuse_control_flow(tf.lite.TFLiteConverter.from_keras_model(fixed))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -201,7 +276,8 @@ def _quantize(calibrated: bytes, edges: EdgeTypes) -> bytes:
 
 def _reason(error: Exception, native_output: str) -> str:
     """The lines that name what failed, shortened to one."""
-    lines = [line.strip() for line in (str(error) + "\n" + native_output).splitlines()]
+    text = _COLOURS.sub("", f"{error}\n{native_output}")
+    lines = [line.strip() for line in text.splitlines()]
     telling = [
         line
         for line in lines

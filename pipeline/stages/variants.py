@@ -12,7 +12,6 @@ import numpy as np
 
 from pipeline.config import CALIBRATIONS
 from pipeline.quantize.settings import PtqSettings
-from pipeline.records import Array
 from pipeline.report.progress import Reporter
 from pipeline.stages.quantizing import (
     Quantized,
@@ -20,14 +19,11 @@ from pipeline.stages.quantizing import (
     post_training,
     quantize_loaded,
 )
-from pipeline.stages.subjects import calibration_samples, load_subject
+from pipeline.stages.subjects import calibration_samples, load_classifier, some_of
 
 if TYPE_CHECKING:
     from pipeline.data import Dataset, Split
     from pipeline.model.load import LoadedModel
-
-# Samples of a side that every variant is tried on, at most.
-_COMPARED = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +60,7 @@ def compare_file(path: Path, settings: QuantizeSettings, data: str, reporter: Re
         PipelineError: any; see `quantize_loaded`.
     """
     reporter.headline("quantize")
-    loaded, samples = load_subject(path, data, settings.seed, reporter)
+    loaded, samples = load_classifier(path, data, settings.seed, reporter)
     rows, float_accuracy = _try_all(loaded, samples, settings, reporter)
     best = choose(rows)
     chosen = dataclasses.replace(settings, method="ptq", ptq=PtqSettings(**best["settings"]))
@@ -110,7 +106,7 @@ def _try_all(
     dataset, split = samples
     calibration = calibration_samples(samples, settings.samples, settings.seed, reporter)
     post = post_training(loaded, dataset.x[calibration], settings, reporter)
-    sides = {"validation": _some(dataset, split.val), "test": _some(dataset, split.test)}
+    sides = {"validation": some_of(dataset, split.val), "test": some_of(dataset, split.test)}
     scores = {
         name: predict_float(loaded.model, dataset.x[side], scaling=loaded.scaling)
         for name, side in sides.items()
@@ -150,9 +146,3 @@ def _try_all(
 
 def _accuracy(accuracy: Mapping[str, Any]) -> dict[str, Any]:
     return {key: accuracy[key] for key in ("samples", "plain", "balanced")}
-
-
-def _some(dataset: Dataset, side: Array) -> Array:
-    from pipeline.quantize.convert import representative_indices
-
-    return side[representative_indices(dataset.y[side], _COMPARED)]

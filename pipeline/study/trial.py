@@ -17,12 +17,13 @@ from pipeline.prune.prune import prune_once
 from pipeline.records import Board
 from pipeline.report.progress import Reporter
 from pipeline.stages.costs import DeployedCost, convert_stand_in
-from pipeline.stages.deployment import data_section
 from pipeline.stages.keys import stage_key
 from pipeline.stages.learning import data_identity, load_samples
 from pipeline.stages.planning import plan_model
 from pipeline.stages.prune_methods import PruneSettings
 from pipeline.stages.pruning import prune_model
+from pipeline.stages.quantizing import calibrate_by_default, compare_side
+from pipeline.stages.subjects import data_section
 from pipeline.stages.tuning import Tuning
 from pipeline.study.config import NONE, StudyConfig
 from pipeline.study.space import Point, Whole, limits_of, needs_board, prune_settings
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from pipeline.data import Dataset, Split
     from pipeline.model.load import KerasModel
 
-_CALIBRATION_SAMPLES = 200
 # More than any limits allow.
 _NEARLY_ALL = 0.99
 # Of a key, in names of folders.
@@ -330,28 +330,14 @@ class Trials:
     def _int8(self, point: Point, model: KerasModel, path: Path) -> dict[str, Any]:
         """Convert the trained weights; accuracies of the int8 model on both sides."""
         from pipeline.model.load import prepare_model
-        from pipeline.quantize.convert import quantize_model, representative_indices
-        from pipeline.quantize.evaluate import compare
-        from pipeline.samples import to_model_input
 
-        dataset, split = self._subjects[point.model].samples
+        samples = self._subjects[point.model].samples
         prepared = prepare_model(model, point.model)
-        chosen = representative_indices(dataset.y[split.train], _CALIBRATION_SAMPLES)
-        calibration = to_model_input(dataset.x[split.train][chosen], prepared.scaling)
-        tflite = quantize_model(prepared.model, calibration, scaling=prepared.scaling)
+        tflite = calibrate_by_default(prepared, samples, self._quiet)
         path.write_bytes(tflite)
         found = {}
-        for name, side in (("validation", split.val), ("test", split.test)):
-            accuracy = compare(
-                prepared.model,
-                tflite,
-                dataset.x[side],
-                dataset.y[side],
-                ids=[dataset.ids[index] for index in side],
-                class_names=dataset.class_names,
-                scaling=prepared.scaling,
-                num_worst=0,
-            ).int8_accuracy
+        for name, side in (("validation", samples[1].val), ("test", samples[1].test)):
+            accuracy = compare_side(prepared, tflite, samples, side, self._quiet).int8_accuracy
             found[name] = {"accuracy": accuracy.plain, "balanced_accuracy": accuracy.balanced}
         return found
 

@@ -86,3 +86,12 @@ def test_a_raw_folder(tmp_path: Path) -> None:
     assert flat.x.tolist() == [[0, -1, 0, 1], [1, -1, 0, 1], [2, -1, 0, 1]]
     assert shaped.x.shape == (3, 2, 2, 1)
     assert shaped.y.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_samples_that_hold_no_numbers_are_named(tmp_path: Path, value: float) -> None:
+    x = np.zeros((4, 5), np.float32)
+    x[2, 1] = value
+    np.savez(tmp_path / "odd.npz", x=x, y=np.arange(4) % 2)
+    with pytest.raises(ConfigError, match=r"NaN or infinity in odd\.npz\[2\]\."):
+        load_dataset(str(tmp_path / "odd.npz"), (8, 8))

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -5,9 +7,12 @@ from pipeline.errors import ConfigError, UnsupportedModelError
 from pipeline.model import build_model
 from pipeline.quantize import check_full_int8, list_operators, quantize_model
 from pipeline.quantize.convert import pinned_calibration, representative_indices
+from pipeline.quantize.evaluate import predict_float, predict_quantized, sqnr_db
+from pipeline.quantize.pin_input import nudged
+from pipeline.quantize.settings import EdgeType, EdgeTypes
 from pipeline.quiet import import_tensorflow
 from pipeline.reference import ReferenceModel
-from pipeline.samples import DEFAULT_SCALING, InputScaling
+from pipeline.samples import DEFAULT_SCALING, InputScaling, to_model_input
 from tests.quantize.networks import spread_model
 from tests.shared import shared_path
 
@@ -142,3 +147,70 @@ def test_the_representative_set_is_balanced() -> None:
     assert (representative_indices(y, 60) == chosen).all()
     assert (representative_indices(y, 60, seed=1) != chosen).any()
     assert len(representative_indices(y, 1000)) == len(y)
+
+
+@pytest.mark.parametrize("edge", ["int8", "uint8"])
+def test_pictures_pin_an_input_that_is_concatenated_too(edge: EdgeType) -> None:
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    wide = 5 * layers.Conv2D(4, 3, padding="same", name="conv")(inputs)
+    joined = layers.Concatenate(name="join")([inputs, wide])
+    model = keras.Model(inputs, layers.Dense(3, name="head")(layers.Flatten()(joined)))
+    pixels = np.random.default_rng(1).integers(10, 246, (8, 8, 8, 3)).astype(np.uint8)
+    tflite = quantize_model(model, to_model_input(pixels), edges=EdgeTypes(input=edge))
+    reference = ReferenceModel(tflite)
+    assert reference.input_quantization == (1 / 128, 128 if edge == "uint8" else 0)
+    expected, received = predict_float(model, pixels), predict_quantized(tflite, pixels)
+    assert sqnr_db(expected, received) > 35
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(-1.0, 127 / 128), (0.0, 1.0), (-1.0, 1.0), (-2.0, 3.1), (-0.3, 8.0)]
+)
+def test_a_range_becomes_what_the_converter_makes_of_it(low: float, high: float) -> None:
+    samples = np.random.default_rng(0).uniform(low, high, (4, 16)).astype(np.float32)
+    samples[0, :2] = low, high
+    tflite = quantize_model(spread_model("autoencoder", (16,), 0), samples)
+    expected = ReferenceModel(tflite).input_quantization
+    recorded = (float(end) for end in samples[0, :2])
+    assert nudged(*recorded, np.dtype(np.int8)) == pytest.approx(expected)
+
+
+def test_a_loop_is_named_before_it_ends_the_process() -> None:
+    import keras
+
+    inputs = keras.Input((5, 3))
+    x = keras.layers.GRU(4, name="memory")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2, name="head")(x))
+    with pytest.raises(UnsupportedModelError, match=r"'memory.*\(WHILE\).*unroll=True"):
+        quantize_model(model, uniform((5, 3)))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"dtype": "mixed_float16"}, "float16"),
+        ({"data_format": "channels_first"}, "channels_first"),
+    ],
+)
+def test_layers_in_another_form_are_named(options: dict[str, Any], words: str) -> None:
+    import keras
+
+    inputs = keras.Input((8, 8, 8))
+    x = keras.layers.Conv2D(4, 1, name="odd", **options)(inputs)
+    model = keras.Model(inputs, keras.layers.Conv2D(2, 1, name="end")(x))
+    with pytest.raises(UnsupportedModelError, match=rf"Received: 'odd' \(Conv2D\) in {words}\."):
+        quantize_model(model, uniform((8, 8, 8)))
+
+
+def test_names_that_are_no_scopes_are_named() -> None:
+    import keras
+
+    inputs = keras.Input((8,))
+    x = keras.layers.Dense(4, name="schön (1)")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2, name="end")(x), name="modell: ü")
+    with pytest.raises(UnsupportedModelError, match=r"Received: 'modell: ü', 'schön \(1\)'\."):
+        quantize_model(model, uniform((8,)))

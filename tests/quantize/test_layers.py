@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pipeline.quantize.advice import advise
+from pipeline.quantize.advice import advise, worst_layer
 from pipeline.quantize.convert import quantize_calibrated
 from pipeline.quantize.evaluate import quantize_samples
 from pipeline.quantize.layers import LayerError, measure_layers
@@ -47,7 +47,7 @@ def test_a_layer_with_too_small_a_range_is_named_with_its_way_out() -> None:
     low, high = file.recorded_range(tensor) or (0.0, 0.0)
     file.record_range(tensor, low / 5, high / 5)
     content = file.pack()
-    tflite = quantize_calibrated(content)
+    tflite = quantize_calibrated(content, pinned=True)
     layers = measure_layers(content, tflite, x, quantize_samples(tflite, x))
     worst = min(layers, key=lambda layer: layer.isolated_sqnr_db or 0)
     assert "point" in worst.layer
@@ -63,6 +63,7 @@ def layer(**changed: object) -> LayerError:
         kind="CONV_2D",
         sqnr_db=20.0,
         isolated_sqnr_db=21.0,
+        isolated_channel_db=18.0,
         cosine=0.99,
         saturated=0.0,
         range_used=1.0,
@@ -81,7 +82,16 @@ ADVICE = {
     "uneven": ({"imbalance": 20.0}, {}, "--equalize"),
     "uneven, on already": ({"imbalance": 20.0}, {"equalize": True}, "--method qat"),
     "nothing to see": ({}, {}, "--ignore"),
-    "fine": ({"isolated_sqnr_db": 50.0}, {}, "No layer stands out"),
+    "fine": (
+        {"isolated_sqnr_db": 50.0, "isolated_channel_db": 40.0},
+        {},
+        "No layer stands out",
+    ),
+    "drowned": (
+        {"isolated_sqnr_db": 50.0, "isolated_channel_db": 1.0, "imbalance": 900.0},
+        {},
+        "Its median channel keeps 1.0 dB by its own error. Its largest channel reaches 900 times",
+    ),
     "a softmax": ({"kind": "SOFTMAX"}, {}, "No layer stands out"),
 }
 
@@ -91,6 +101,24 @@ def test_the_advice_fits_the_cause(
     changed: dict[str, object], settings: dict[str, object], words: str
 ) -> None:
     assert words in advise([layer(**changed)], PtqSettings(**settings))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["stem", "point"])
+def test_a_layer_of_one_channel_that_reaches_far_is_named_first(name: str) -> None:
+    x = pictures(12)
+    model = separable_model()
+    planted = model.get_layer(name)
+    kernel, bias = planted.get_weights()
+    kernel[..., 3] *= 1000
+    planted.set_weights([kernel, bias])
+    post = PostTraining(model, x)
+    settings = PtqSettings()
+    tflite = post.quantize(settings)
+    layers = measure_layers(post.calibrated(settings), tflite, x, quantize_samples(tflite, x))
+    worst = worst_layer(layers)
+    assert worst is not None
+    assert name in worst.layer
+    assert "--equalize" in advise(layers, settings)
 
 
 def test_dead_channels_are_no_worst_channels() -> None:

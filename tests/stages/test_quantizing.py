@@ -9,12 +9,17 @@ import numpy as np
 import pytest
 
 from pipeline import cli
+from pipeline.artifacts import RunFolder
 from pipeline.data import Dataset, Split
+from pipeline.device.board import load_board
 from pipeline.errors import ConfigError
 from pipeline.quantize import quantize_model
 from pipeline.quantize.evaluate import predicted_classes
 from pipeline.reference import ReferenceModel
 from pipeline.report.progress import Reporter
+from pipeline.stages.deployment import Request, quantized_model
+from pipeline.stages.firmware import Stages, Target
+from pipeline.stages.quantizing import quantize_by_default
 from pipeline.stages.subjects import calibration_samples
 from pipeline.stages.variants import choose
 from tests.quantize.networks import pictures, separable_model
@@ -85,6 +90,55 @@ def test_every_way_in_one_table(
             assert set(row[side]) == {"samples", "plain", "balanced", "flipped", "sqnr_db"}
     assert out.is_file()
     assert "equalized, bias corrected" in capsys.readouterr().out
+
+
+def deployed(model: Path, data: Path, folder: Path) -> bytes:
+    """The .tflite that `espalier deploy` makes of a Keras model."""
+    request = Request(model=model, inputs="", data=str(data), work=folder, command="test")
+    run_folder = RunFolder(folder)
+    with run_folder.open():
+        target = Target(board=load_board("host"))
+        return quantized_model(request, Stages(run_folder, target, QUIET, command="")).read_bytes()
+
+
+def test_deploying_quantizes_as_quantizing_does(subject: Path, tmp_path: Path) -> None:
+    model, data, out = subject / "model.keras", subject / "data.npz", tmp_path / "q.tflite"
+    assert quantize(model, "--data", data, "--out", out) == 0
+    assert deployed(model, data, tmp_path / "work") == out.read_bytes()
+
+
+def test_deploying_takes_outputs_that_are_no_scores(subject: Path, tmp_path: Path) -> None:
+    import keras
+
+    model, path = separable_model(), tmp_path / "map.keras"
+    keras.Model(model.inputs, model.get_layer("pool").output).save(path)
+    tflite = deployed(path, subject / "data.npz", tmp_path / "work")
+    assert ReferenceModel(tflite).output_quantization[0] > 0
+
+
+def test_deploying_refuses_too_few_samples(subject: Path, tmp_path: Path) -> None:
+    data = tmp_path / "few.npz"
+    x = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3)).astype(np.uint8)
+    np.savez(data, x=x, y=np.arange(12) % 3)
+    with pytest.raises(ConfigError, match="at least 10 training samples"):
+        deployed(subject / "model.keras", data, tmp_path / "work")
+
+
+@pytest.mark.needs("tf_keras", "tensorflow_model_optimization")
+def test_training_that_does_no_better_leaves_the_calibrated_model(
+    subject: Path, tmp_path: Path
+) -> None:
+    model, data, out = subject / "model.keras", subject / "data.npz", tmp_path / "q.tflite"
+    arguments = [model, "--data", data, "--out", out, "--json", tmp_path / "q.json"]
+    # A rate of which nothing can come.
+    extra = ["--method", "qat", "--epochs", "1", "--learning-rate", "1e-9"]
+    assert quantize(*arguments, *extra) == 0
+    facts = json.loads((tmp_path / "q.json").read_text())
+    balanced = facts["qat"]["validation"]
+    assert facts["qat"]["kept"] == max(balanced, key=balanced.get)
+    assert set(balanced) == {"ptq", "equalized", "qat"}
+    if facts["qat"]["kept"] == "ptq":
+        assert out.read_bytes() == quantize_by_default(model, str(data), QUIET)
 
 
 REFUSED = {

@@ -16,6 +16,7 @@ from pipeline.quantize.qat.layers import make_layer, make_range
 from pipeline.quantize.qat.placement import FixedRange, Placement, place
 from pipeline.quantize.qat.quantizers import FixedQuantizer, Mode, RangeQuantizer
 from pipeline.quantize.qat.steps import StepGraph
+from pipeline.quantize.scopes import scope_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ def bridge(
         flat = list(results) if isinstance(results, list | tuple) else [results]
         for ref, tensor in zip(step.outputs, flat, strict=True):
             tensors[ref.index] = rounder.round(ref, tensor, step.name)
-    rebuilt = tf_keras.Model(inputs, tensors[graph.output.index], name=name)
+    rebuilt = tf_keras.Model(inputs, tensors[graph.output.index], name=scope_name(name))
     return Bridged(model=rebuilt, mode=mode, graph=graph, tensors=tensors)
 
 

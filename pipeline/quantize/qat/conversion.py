@@ -18,10 +18,11 @@ import tensorflow as tf
 import tf_keras
 
 from pipeline.quantize.check import check_full_int8, check_ranges
-from pipeline.quantize.convert import natively
+from pipeline.quantize.convert import natively, refuse_control_flow
 from pipeline.quantize.qat.bridge import Bridged
 from pipeline.quantize.qat.quantizers import CONVERTING, OBSERVING
 from pipeline.quantize.settings import EdgeTypes
+from pipeline.quantize.tflite_file import TfliteFile
 
 _BATCH = 64
 
@@ -57,7 +58,7 @@ def convert(bridged: Bridged, samples: npt.NDArray[np.float32], edges: EdgeTypes
         for sample in samples:
             yield [sample[None]]
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(fixed)
+    converter = refuse_control_flow(tf.lite.TFLiteConverter.from_keras_model(fixed))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -65,6 +66,10 @@ def convert(bridged: Bridged, samples: npt.NDArray[np.float32], edges: EdgeTypes
     converter.inference_output_type = getattr(tf, edges.output)
     with bridged.mode.being(CONVERTING):
         tflite = natively(lambda: bytes(converter.convert()), f"model {name!r}")
+    file = TfliteFile(tflite)
+    if file.fuse_requantizing():
+        # Where two ranges follow each other, or a constant shifts the input beyond its own.
+        tflite = file.pack()
     check_full_int8(tflite)
     check_ranges(tflite)
     return tflite

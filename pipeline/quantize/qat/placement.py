@@ -43,6 +43,8 @@ _PASSING = frozenset(
         "Repeat",
         "RepeatVector",
         "Reshape",
+        "Resize",
+        "Resizing",
         "Split",
         "Squeeze",
         "Tile",
@@ -57,6 +59,8 @@ _PASSING = frozenset(
         "ActivityRegularization",
     }
 )
+# Augmentation changes nothing but in training.
+_AUGMENTING = frozenset({"AugMix", "CutMix", "MixUp", "RandAugment"})
 _POOLING = frozenset({"AveragePooling2D", "AveragePool", "MaxPool", "MaxPooling2D"})
 # What TensorFlow Lite fuses a ReLU with, besides convolutions.
 _FUSING = frozenset({"Add", "Subtract", "Multiply"})
@@ -264,17 +268,17 @@ class _Placer:
         return None
 
 
-def ends_in_softmax(graph: StepGraph) -> bool:
-    """Whether the model gives probabilities of classes."""
+def last_function(graph: StepGraph) -> str:
+    """What the model's scores come from: "softmax", "sigmoid", or "" for anything else."""
     makers = {ref.index: step for step in graph.steps for ref in step.outputs}
     step = makers.get(graph.output.index)
     while step is not None and len(step.inputs) == 1:
-        if _function_name(step) == "softmax":
-            return True
-        if step.kind is not Kind.DROPOUT and type(step.layer).__name__ not in _PASSING:
-            return False
+        if _function_name(step) in ("softmax", "sigmoid"):
+            return _function_name(step)
+        if step.kind is not Kind.DROPOUT and not _passes(step):
+            return ""
         step = makers.get(step.inputs[0].index)
-    return False
+    return ""
 
 
 def _own_range(step: Step, ref: TensorRef, output: TensorRef) -> FixedRange | bool:
@@ -292,7 +296,13 @@ def _own_range(step: Step, ref: TensorRef, output: TensorRef) -> FixedRange | bo
             return False
         return FixedRange(*(_UNIT if function == "sigmoid" else _SYMMETRIC))
     # What several outputs share is left to the converter.
-    return len(step.outputs) == 1 and type(step.layer).__name__ not in _PASSING
+    return len(step.outputs) == 1 and not _passes(step)
+
+
+def _passes(step: Step) -> bool:
+    """Whether the output of a step has the range of its input."""
+    name = type(step.layer).__name__
+    return name in _PASSING | _AUGMENTING or name.startswith("Random")
 
 
 def _is_constant(step: Step) -> bool:

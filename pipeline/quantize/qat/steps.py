@@ -7,13 +7,13 @@ Lite fuses and splits them the same way, and rounds between the steps.
 from __future__ import annotations
 
 import enum
-import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UnsupportedModelError
 from pipeline.keras_graph import Call, FlatGraph, TensorRef, flatten
+from pipeline.quantize.scopes import scope_name
 
 if TYPE_CHECKING:
     import keras
@@ -207,7 +207,7 @@ class _Splitter:
         part: str = "",
         outputs: tuple[TensorRef, ...] | None = None,
     ) -> Step:
-        name = re.sub(r"[^A-Za-z0-9_./-]", "_", call.path)
+        name = scope_name(call.path)
         return Step(
             name=f"{name}/{part}" if part else name,
             path=call.path,

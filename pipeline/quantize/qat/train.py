@@ -10,10 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ConfigError, UnsupportedModelError
-from pipeline.quantize.convert import representative_indices
+from pipeline.quantize.convert import (
+    is_pinned,
+    pinned_calibration,
+    representative_indices,
+)
 from pipeline.quantize.qat.library import import_tfmot
 from pipeline.quantize.qat.options import QatOptions, QatResult
-from pipeline.quantize.qat.placement import FixedRange
+from pipeline.quantize.qat.placement import FixedRange, last_function
 from pipeline.quantize.qat.steps import make_steps
 from pipeline.quantize.settings import EdgeTypes
 from pipeline.records import Array
@@ -50,7 +54,8 @@ def train_quantized(
     `state_path` atomically: the same call goes on after the last whole epoch.
 
     Args:
-        model: Keras 3, one input, outputs [batch, classes]: a softmax's, or logits.
+        model: Keras 3, one input, outputs [batch, classes]: a softmax's, or logits; or [batch, 1]
+            of a sigmoid, that of the second of two classes.
         train: samples [N, ...] (uint8, int8 or float32, see `to_model_input`) and labels.
         validation: samples to choose the best epoch by.
         options: how.
@@ -74,7 +79,7 @@ def train_quantized(
     _check_options(options)
     x, y = train
     graph = make_steps(model)
-    _check_classifier(model, train, validation)
+    _check_classifier(model, last_function(graph), train, validation)
     chosen = representative_indices(y, options.calibration_samples, options.seed)
     samples = to_model_input(x[chosen], scaling)
     if not np.isfinite(samples).all():
@@ -85,13 +90,15 @@ def train_quantized(
     difference = prove_equal(model, bridged, samples[:_PROOF_SAMPLES])
     log(f"qat: rebuilt in tf_keras, equal within {difference:.0e} of the largest output")
     observe(bridged, samples)
-    convert(bridged, samples[:_PROOF_SAMPLES], edges)
+    # The converter looks at the whole range of a pinned input, too.
+    shape = tuple(samples.shape[1:])
+    convert(bridged, pinned_calibration(samples[:_PROOF_SAMPLES], shape, scaling), edges)
     log(f"qat: ranges start from {len(samples)} samples")
     trainer = QatTrainer(bridged, model, train, validation, options, scaling)
     trained = trainer.run(
         state_path=state_path, on_epoch=on_epoch, on_progress=on_progress, log=log
     )
-    tflite = convert(bridged, samples, edges)
+    tflite = convert(bridged, pinned_calibration(samples, shape, scaling), edges)
     log(f"qat: {len(tflite):,} bytes of .tflite, of epoch {trained.best_epoch}")
     return QatResult(
         tflite=tflite,
@@ -99,6 +106,17 @@ def train_quantized(
         best_epoch=trained.best_epoch,
         resumed_from=trained.resumed_from,
     )
+
+
+def check_trainable(model: keras.Model) -> None:
+    """Refuse what cannot be trained quantized, whatever the samples.
+
+    Raises:
+        MissingToolError: tf_keras or tensorflow-model-optimization is not installed.
+        UnsupportedModelError: names every layer that cannot be trained.
+    """
+    import_tfmot()
+    make_steps(model)
 
 
 def _check_options(options: QatOptions) -> None:
@@ -119,21 +137,22 @@ def _check_options(options: QatOptions) -> None:
 
 def _check_classifier(
     model: keras.Model,
+    function: str,
     train: tuple[Array, npt.NDArray[np.int64]],
     validation: tuple[Array, npt.NDArray[np.int64]],
 ) -> None:
     shape = tuple(model.output_shape)
-    if len(shape) != 2 or not shape[-1] or shape[-1] < 2:
+    if len(shape) != 2 or not shape[-1] or (shape[-1] == 1 and function != "sigmoid"):
         raise UnsupportedModelError(
             f"model {model.name!r}: expected a classifier, with outputs [batch, classes] of two "
-            f"classes or more. Received: outputs {list(shape)}. Quantize it without training, "
-            "with --method ptq."
+            f"classes or more, or one sigmoid. Received: outputs {list(shape)}. Quantize it "
+            "without training, with --method ptq."
         )
-    check_samples(tuple(model.input_shape[1:]), int(shape[-1]), train, validation)
+    check_samples(tuple(model.input_shape[1:]), max(2, int(shape[-1])), train, validation)
 
 
 def _pinned(samples: npt.NDArray[np.float32], scaling: InputScaling) -> FixedRange | None:
     """The input's range where all samples lie in what pixels become: what firmware feeds."""
-    if samples.min() < scaling.low or samples.max() > np.float32(scaling.high):
+    if not is_pinned(samples, scaling):
         return None
     return FixedRange(min(scaling.low, 0.0), max(scaling.high, 0.0))

@@ -18,7 +18,7 @@ import tf_keras
 
 from pipeline.quantize.qat.bridge import Bridged
 from pipeline.quantize.qat.options import QatOptions
-from pipeline.quantize.qat.placement import ends_in_softmax
+from pipeline.quantize.qat.placement import last_function
 from pipeline.quantize.qat.quantizers import FROZEN, QUANTIZED, State
 from pipeline.records import Array
 from pipeline.samples import InputScaling, balanced_accuracy, to_model_input
@@ -77,7 +77,8 @@ class QatTrainer:
     ) -> None:
         self._model, self._mode = bridged.model, bridged.mode
         self._teacher = teacher
-        self._gives_probabilities = ends_in_softmax(bridged.graph)
+        self._gives_probabilities = last_function(bridged.graph) == "softmax"
+        self._is_single = int(teacher.output_shape[-1]) == 1
         self._x, self._y = train
         self._val_x, self._val_y = val
         self._options, self._scaling = options, scaling
@@ -85,7 +86,7 @@ class QatTrainer:
         self._epochs = num_epochs(options, len(self._x))
         self._steps = math.ceil(len(self._x) / options.batch_size)
         self._frozen_from = self._epochs - round(options.frozen_share * self._epochs)
-        self._num_classes = int(teacher.output_shape[-1])
+        self._num_classes = max(2, int(teacher.output_shape[-1]))
         self._class_weights = class_weights(self._y, self._num_classes)
         self._optimizer = tf_keras.optimizers.AdamW(
             learning_rate=self._rate_at_most, weight_decay=options.weight_decay
@@ -204,11 +205,13 @@ class QatTrainer:
         return loss
 
     def _probabilities(self, outputs: Any) -> Any:
+        if self._is_single:
+            return tf.concat([1 - outputs, outputs], axis=-1)
         return outputs if self._gives_probabilities else tf.nn.softmax(outputs)
 
     def _log_likelihood(self, outputs: Any) -> Any:
-        if self._gives_probabilities:
-            return tf.math.log(outputs + _TINY)
+        if self._gives_probabilities or self._is_single:
+            return tf.math.log(self._probabilities(outputs) + _TINY)
         return tf.nn.log_softmax(outputs)
 
     def _evaluate(self) -> tuple[float, float, float]:

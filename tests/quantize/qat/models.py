@@ -83,6 +83,7 @@ BODIES: dict[str, Callable[[Any], Any]] = {
     ),
     "conv_bias_bn": _body(layers.Conv2D(6, 3), layers.BatchNormalization(scale=False)),
     "conv_relu_bn": _body(layers.Conv2D(6, 3, activation="relu"), layers.BatchNormalization()),
+    "bn_conv": _body(layers.BatchNormalization(), layers.Conv2D(6, 3)),
     "bn_first": _body(layers.BatchNormalization(), layers.ReLU(), layers.Conv2D(6, 3)),
     "dilated": _body(layers.Conv2D(6, 3, dilation_rate=2)),
     "depthwise": _body(layers.DepthwiseConv2D(3, depth_multiplier=2, activation="relu6")),
@@ -101,6 +102,8 @@ BODIES: dict[str, Callable[[Any], Any]] = {
     "sigmoid": _body(layers.Conv2D(6, 3, activation="sigmoid"), layers.Conv2D(4, 1)),
     "tanh": _body(layers.Conv2D(6, 3, activation="tanh"), layers.Conv2D(4, 1)),
     "rescaling": _body(layers.Rescaling(2.0, 0.5), layers.Conv2D(6, 3)),
+    "augmenting": _body(layers.RandomFlip(seed=1), layers.RandomZoom(0.1), layers.Conv2D(6, 3)),
+    "resizing": _body(layers.Resizing(6, 6), layers.Conv2D(6, 3)),
     "dropout": _body(
         layers.Conv2D(6, 3), layers.Dropout(0.3), layers.BatchNormalization(), layers.ReLU()
     ),

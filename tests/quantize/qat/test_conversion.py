@@ -11,14 +11,14 @@ import pytest
 
 from pipeline.plan.graph import parse_graph
 from pipeline.quantize.check import list_operators
-from pipeline.quantize.convert import quantize_model
+from pipeline.quantize.convert import pinned_calibration, quantize_model
 from pipeline.quantize.qat.library import import_tfmot
 from pipeline.quantize.qat.placement import FixedRange
 from pipeline.quantize.qat.steps import make_steps
 from pipeline.quantize.settings import EdgeTypes
 from pipeline.reference import ReferenceModel
-from pipeline.samples import to_int8_input, to_model_input
-from tests.quantize.qat.models import BODIES, pixels, with_head
+from pipeline.samples import DEFAULT_SCALING, to_int8_input, to_model_input
+from tests.quantize.qat.models import BODIES, SHAPE, pixels, with_head
 
 pytestmark = pytest.mark.needs("tf_keras", "tensorflow_model_optimization")
 
@@ -34,7 +34,8 @@ def convert_untrained(model: keras.Model, edges: EdgeTypes | None = None) -> tup
     bridged = bridge(make_steps(model), model.name, input_range=INPUT)
     samples = to_model_input(pixels())
     observe(bridged, samples)
-    return bridged, convert(bridged, samples, edges or EdgeTypes())
+    spanning = pinned_calibration(samples, SHAPE, DEFAULT_SCALING)
+    return bridged, convert(bridged, spanning, edges or EdgeTypes())
 
 
 def layout(tflite: bytes) -> Counter[tuple[str, tuple[int, ...], int]]:

@@ -15,10 +15,16 @@ from keras import layers
 from pipeline.errors import ConfigError, UnsupportedModelError
 from pipeline.prune.prune import prune_once
 from pipeline.quantize.check import list_operators
-from pipeline.quantize.evaluate import predict_float, quantize_samples
+from pipeline.quantize.evaluate import (
+    predict_float,
+    predict_quantized,
+    predicted_classes,
+    quantize_samples,
+)
 from pipeline.quantize.qat import QatOptions, QatResult, train_quantized
 from pipeline.quantize.settings import EdgeTypes
 from pipeline.reference import ReferenceModel
+from pipeline.samples import balanced_accuracy
 from pipeline.training.report import EpochReport
 from tests.compiled import HostCompiler
 from tests.exact import assert_exact
@@ -116,6 +122,23 @@ def test_logits_are_trained_too() -> None:
     )
     result = train(logits, dataclasses.replace(OPTIONS, epochs=1))
     assert list_operators(result.tflite)[-1].kind == "FULLY_CONNECTED"
+
+
+def test_a_single_sigmoid_decides_between_two_classes() -> None:
+    x, y = coloured(120)
+    binary = keras.Sequential(
+        [
+            keras.Input(SHAPE),
+            layers.Conv2D(6, 3, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    y = (y == 2).astype(np.int64)
+    fast = dataclasses.replace(OPTIONS, learning_rate=0.02, epochs=8, distillation=0.0)
+    result = train_quantized(binary, (x, y), (x, y), fast)
+    scores = predict_quantized(result.tflite, x)
+    assert balanced_accuracy(predicted_classes(scores), y) > 0.8
 
 
 def test_a_pruned_model_runs_bit_exactly(compiler: HostCompiler) -> None:

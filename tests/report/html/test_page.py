@@ -158,6 +158,9 @@ def test_quantization_aware_training_says_its_best_epoch() -> None:
     page = Page(report_page(fake_run.report(facts=fake_run.facts(quantize=trained)), {}))
     assert "Trained with int8 rounding; epoch 5 was best." in page.words
     assert "layer-noise" not in page.specs
+    trained["qat"] = {"best_epoch": 5, "kept": "equalized"}
+    page = Page(report_page(fake_run.report(facts=fake_run.facts(quantize=trained)), {}))
+    assert "did no better on the validation samples than calibration with equalized" in page.words
 
 
 def test_tflm_has_no_plan_to_draw() -> None:

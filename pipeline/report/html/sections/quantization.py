@@ -37,6 +37,13 @@ def _how(facts: Facts) -> str:
     """How the model became int8, in a sentence."""
     samples = facts.get("quantize", "calibration_samples")
     if facts.get("quantize", "method") == "qat":
+        kept = facts.get("quantize", "qat", "kept")
+        if kept in ("ptq", "equalized"):
+            how = " with equalized layers" if kept == "equalized" else ""
+            return (
+                "Trained with int8 rounding, which did no better on the validation samples than "
+                f"calibration{how}: {samples:,} training samples gave the ranges."
+            )
         best = facts.get("quantize", "qat", "best_epoch")
         return (
             f"Trained with int8 rounding; epoch {best} was best. {samples:,} training samples "
