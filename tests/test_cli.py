@@ -11,6 +11,7 @@ from typing import NoReturn
 import pytest
 
 from pipeline import __version__, cli, errors
+from tests.report import fake_run
 from tests.shared import REPOSITORY
 
 
@@ -54,7 +55,7 @@ USAGE = {
         ["plan", "none.tflite"],
         "none.tflite: expected a .tflite file. Received: nothing",
     ),
-    "no config": (["run", "none.toml"], "Start from examples/person.toml"),
+    "no config": (["run", "none.toml"], "`espalier init` writes one; examples/person.toml is"),
     "misspelt key": (
         ["run", "examples/person.toml", "--set", "train.epoch=3"],
         "unknown key train.epoch. Did you mean 'epochs'?",
@@ -117,6 +118,19 @@ def test_every_error_has_its_exit_status(
     captured = capsys.readouterr()
     assert captured.err == "error: what is wrong\n"
     assert captured.out == ""
+
+
+def test_a_run_with_a_gate_that_failed_is_status_1_once_all_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    budget = {"limits": {"macs": 7}, "accuracy": None}
+    for report, status in ((fake_run.report(budget=budget), 1), (fake_run.report(), 0)):
+        monkeypatch.setattr("pipeline.stages.run", lambda *_, made=report: made)
+        assert run("run", "examples/person.toml", "--json", "-") == status
+        told = capsys.readouterr()
+        assert json.loads(told.out)["gates"] == report["gates"]
+        assert ("error: the run does not hold" in told.err) == bool(status)
 
 
 @pytest.mark.parametrize("arguments", [["--debug", "boards"], ["boards", "--debug"]])

@@ -196,7 +196,9 @@ class DeployedCost:
         target = Target(board=board, toolchain=self._toolchain, keep_constant_channels=True)
         request = Request(model=tflite, inputs="random:1:1", command="espalier prune")
         try:
-            return deploy(request, target, self._reporter).report
+            # Its stages are none of the run's: one line that time goes by says enough.
+            with self._reporter.steps(f"building and running a candidate on {board.name}"):
+                return deploy(request, target, Reporter(quiet=True)).report
         except DoesNotFitError:
             raise
         except (BuildError, ConfigError, MissingToolError) as error:
