@@ -81,7 +81,7 @@ def _table(name: str, labels: Sequence[str], rows: Sequence[Mapping[str, Any]]) 
         table = make_table(f"<{name}", labels[0], *columns, "<from")
         for column in table.columns:
             # Where even one subject is too wide, words wrap before a figure is cut.
-            column.no_wrap = column.justify == "right"
+            column.no_wrap, column.overflow = column.justify == "right", "fold"
         for row in rows:
             cells = [Text(value_text(row["values"][0], row["unit"]))]
             for place in places:
