@@ -13,6 +13,7 @@ import pytest
 from pipeline import __version__, cli, errors
 from tests.report import fake_run
 from tests.shared import REPOSITORY
+from tests.signals import heed_ctrl_c
 
 
 def run(*arguments: str) -> int:
@@ -204,3 +205,31 @@ def test_a_terminated_process_cleans_up(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     assert process.communicate()[0] == "closed\n"
     assert process.returncode == 143
+
+
+@pytest.mark.parametrize(
+    ("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+)
+def test_a_signal_is_heeded_where_python_drops_exceptions(signum: int, status: int) -> None:
+    script = (
+        "import time\nfrom pipeline import cli\nimport pipeline.device.board as board\n"
+        "class Dropping:\n"
+        "    def __del__(self):\n        print('ready', flush=True); time.sleep(5)\n"
+        "def names():\n    Dropping()\n    time.sleep(60)\n"
+        "board.board_names = names\ncli.main(['boards'])"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signum)
+    told = process.communicate(timeout=50)[1]
+    assert process.returncode == status
+    assert "Interrupted. What is finished is kept" in told
+    assert "Traceback" not in told

@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from typing import NoReturn
@@ -38,6 +39,8 @@ from pipeline.errors import MissingToolError, PipelineError
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130
 TERMINATED_STATUS = 143
+# Until a signal that was lost comes again: the callback that swallowed it is over by then.
+_AGAIN_S = 0.05
 
 SECTIONS = {
     "Start": (starting.init, doctor.doctor, completing.completion, profiling.zoo),
@@ -86,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; every PipelineError has its own exit status."""
     session = Session(debug="--debug" in (sys.argv[1:] if arguments is None else arguments))
     signal.signal(signal.SIGTERM, _terminate)
+    sys.unraisablehook = _send_lost_signal_again
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         cli.main(
@@ -137,6 +141,20 @@ class _Terminated(SystemExit):
 
 def _terminate(number: int, frame: object) -> NoReturn:
     raise _Terminated(TERMINATED_STATUS)
+
+
+def _send_lost_signal_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Heed a signal that came where Python drops exceptions, as in a callback of its collector.
+
+    Ctrl-C or SIGTERM would be lost there, and hours of training go on.
+    """
+    lost = {KeyboardInterrupt: signal.SIGINT, _Terminated: signal.SIGTERM}
+    if unraisable.exc_type not in lost:
+        sys.__unraisablehook__(unraisable)
+        return
+    again = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), lost[unraisable.exc_type]))
+    again.daemon = True
+    again.start()
 
 
 def _tell_how_to_go_on(session: Session, arguments: Sequence[str] | None) -> None:

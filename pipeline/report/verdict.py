@@ -12,7 +12,7 @@ PASSED, FAILED, OPEN = "passed", "failed", "open"
 
 # Budgets by name: words and unit.
 _BUDGETS = {
-    "ram": ("RAM of the firmware: arena, static data and deepest stack", "B"),
+    "ram": ("RAM of the firmware (arena, static data, deepest stack)", "B"),
     "arena": ("tensor arena", "B"),
     "flash": ("flash of the firmware", "B"),
     "macs": ("MACs after pruning", ""),

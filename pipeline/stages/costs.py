@@ -233,10 +233,17 @@ def convert_stand_in(model: KerasModel) -> bytes:
     prepared = prepare_model(model, model.name)
     stand_in, scaling = prepared.model, prepared.scaling
     rng = np.random.default_rng(_SEED)
-    stand_in.set_weights([_alive(weight, rng) for weight in stand_in.weights])
+    weights = [_alive(weight, rng) for weight in stand_in.weights]
     shape = (_CALIBRATION_SAMPLES, *stand_in.input_shape[1:])
     samples = rng.uniform(scaling.low, scaling.high, shape).astype(np.float32)
-    return quantize_model(stand_in, samples, scaling=scaling)
+    try:
+        stand_in.set_weights(weights)
+        return quantize_model(stand_in, samples, scaling=scaling)
+    except UnsupportedModelError:
+        # Of few channels, all may die in one layer. Where nothing is negative, none can.
+        pairs = zip(stand_in.weights, weights, strict=True)
+        stand_in.set_weights([_lifted(weight, value) for weight, value in pairs])
+        return quantize_model(stand_in, samples, scaling=scaling)
 
 
 def _alive(weight: Any, rng: np.random.Generator) -> Any:
@@ -249,6 +256,11 @@ def _alive(weight: Any, rng: np.random.Generator) -> Any:
     if weight.name in ("gamma", "moving_variance"):
         return np.ones(shape)
     return rng.normal(0, 0.1, shape)
+
+
+def _lifted(weight: Any, value: Any) -> Any:
+    """A value with which a layer's output is never negative; means are subtracted."""
+    return -np.abs(value) if weight.name == "moving_mean" else np.abs(value)
 
 
 def _live_bytes(plan: DeployPlan) -> tuple[int, ...]:
