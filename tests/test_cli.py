@@ -233,3 +233,21 @@ def test_a_signal_is_heeded_where_python_drops_exceptions(signum: int, status: i
     assert process.returncode == status
     assert "Interrupted. What is finished is kept" in told
     assert "Traceback" not in told
+
+
+def test_an_interrupt_is_one_whatever_a_library_makes_of_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def as_tensorflow_does() -> NoReturn:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            raise RuntimeError("REPLACED BY KeyboardInterrupt") from error
+        raise AssertionError("no signal came")
+
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.default_int_handler)
+    monkeypatch.setattr("pipeline.device.board.board_names", as_tensorflow_does)
+    before = sys.unraisablehook
+    assert run("boards") == 130
+    assert "go on with: espalier boards" in capsys.readouterr().err
+    assert sys.unraisablehook is before
