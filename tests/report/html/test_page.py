@@ -146,6 +146,12 @@ def test_ticks_of_logarithmic_axes_are_whole_words(values: list[int], texts: lis
     assert len(axis["tickvals"]) == len(axis["ticktext"])
 
 
+def test_without_scripts_every_chart_has_its_words(page: Page) -> None:
+    text = report_page(fake_run.report(), fake_run.samples())
+    assert text.count("<noscript><p") == len(page.specs)
+    assert "Drawn only where JavaScript may run. " in page.words
+
+
 def test_one_sample_is_one() -> None:
     assert "1 test sample changes its class" in " ".join(
         Page(report_page(fake_run.report(), {})).words.split()
