@@ -11,18 +11,10 @@ from typing import NoReturn
 import pytest
 
 from pipeline import __version__, cli, errors
+from tests.command_line import espalier
 from tests.report import fake_run
 from tests.shared import REPOSITORY
 from tests.signals import heed_ctrl_c
-
-
-def run(*arguments: str) -> int:
-    """Runs the command line in this process; returns its exit status."""
-    with pytest.raises(SystemExit) as caught:
-        cli.main(arguments)
-    status = caught.value.code
-    assert isinstance(status, int)
-    return status
 
 
 def failing(error: BaseException) -> Callable[..., NoReturn]:
@@ -33,7 +25,7 @@ def failing(error: BaseException) -> Callable[..., NoReturn]:
 
 
 def test_help_lists_the_verbs_and_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--help") == 0
+    assert espalier("--help") == 0
     text = capsys.readouterr().out
     for verb in ("run", "deploy", "plan", "train", "quantize", "generate", "export", "build"):
         assert f"\n  {verb} " in text
@@ -41,7 +33,7 @@ def test_help_lists_the_verbs_and_exit_statuses(capsys: pytest.CaptureFixture[st
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--version") == 0
+    assert espalier("--version") == 0
     assert __version__ in capsys.readouterr().out
 
 
@@ -86,7 +78,7 @@ def test_usage_errors_are_status_2_and_name_the_way_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(REPOSITORY)
-    assert run(*arguments) == 2
+    assert espalier(*arguments) == 2
     captured = capsys.readouterr()
     assert message in " ".join(captured.err.split())
     assert captured.out == ""
@@ -115,7 +107,7 @@ def test_every_error_has_its_exit_status(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("pipeline.device.board.board_names", failing(kind("what is wrong")))
-    assert run("boards") == status
+    assert espalier("boards") == status
     captured = capsys.readouterr()
     assert captured.err == "error: what is wrong\n"
     assert captured.out == ""
@@ -128,7 +120,7 @@ def test_a_run_with_a_gate_that_failed_is_status_1_once_all_is_shown(
     budget = {"limits": {"macs": 7}, "accuracy": None}
     for report, status in ((fake_run.report(budget=budget), 1), (fake_run.report(), 0)):
         monkeypatch.setattr("pipeline.stages.run", lambda *_, made=report: made)
-        assert run("run", "examples/person.toml", "--json", "-") == status
+        assert espalier("run", "examples/person.toml", "--json", "-") == status
         told = capsys.readouterr()
         assert json.loads(told.out)["gates"] == report["gates"]
         assert ("error: the run does not hold" in told.err) == bool(status)
@@ -140,7 +132,7 @@ def test_debug_shows_the_traceback(
 ) -> None:
     error = errors.ConfigError("what is wrong")
     monkeypatch.setattr("pipeline.device.board.board_names", failing(error))
-    assert run(*arguments) == 2
+    assert espalier(*arguments) == 2
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -154,7 +146,7 @@ def test_an_interrupt_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("pipeline.device.board.board_names", failing(KeyboardInterrupt()))
-    assert run("boards") == 130
+    assert espalier("boards") == 130
     assert "go on with: espalier boards" in capsys.readouterr().err
 
 
@@ -163,16 +155,16 @@ def test_a_package_that_is_missing_is_named_with_its_installation(
 ) -> None:
     error = ModuleNotFoundError("No module named 'rich'", name="rich.table")
     monkeypatch.setattr("pipeline.device.board.board_names", failing(error))
-    assert run("boards") == 3
+    assert espalier("boards") == 3
     message = capsys.readouterr().err
     assert "expected the Python package rich" in message
     assert "-m pip install rich" in message
 
 
 def test_boards(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("boards") == 0
+    assert espalier("boards") == 0
     assert "mps2_an386" in capsys.readouterr().out
-    assert run("boards", "--json", "-") == 0
+    assert espalier("boards", "--json", "-") == 0
     listed = json.loads(capsys.readouterr().out)["boards"]
     assert {"mps2_an386", "host"} <= {board["name"] for board in listed}
 
@@ -248,6 +240,6 @@ def test_an_interrupt_is_one_whatever_a_library_makes_of_it(
     monkeypatch.setattr(signal, "getsignal", lambda number: signal.default_int_handler)
     monkeypatch.setattr("pipeline.device.board.board_names", as_tensorflow_does)
     before = sys.unraisablehook
-    assert run("boards") == 130
+    assert espalier("boards") == 130
     assert "go on with: espalier boards" in capsys.readouterr().err
     assert sys.unraisablehook is before
