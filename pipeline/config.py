@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -232,10 +232,22 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> RunConfig:
     Raises:
         ConfigError: the file cannot be read, or a section, key or value is wrong.
     """
-    tables = read_tables(path, "examples/person.toml")
-    config = RunConfig(**load_sections(tables, SECTIONS, path, overrides))
+    tables = read_tables(path, "`espalier init` writes one; examples/person.toml is another start")
+    sections = load_sections(tables, SECTIONS, path, overrides)
+    _check_method(tables.get("prune", {}), sections.get("prune"), path)
+    config = RunConfig(**sections)
     check_together(config, str(path))
     return config
+
+
+def _check_method(table: Mapping[str, Any], section: PruneSection | None, path: Path) -> None:
+    """Amounts without a method prune nothing: an oversight, unless the method is said to be ""."""
+    if section is None or section.method or "method" in table or section == PruneSection():
+        return
+    raise ConfigError(
+        f"{path}: [prune] needs a method (prune.method). Received: none. Write for example "
+        'method = "l1", or leave the section out.'
+    )
 
 
 def check_together(config: RunConfig, place: str) -> None:
@@ -260,11 +272,6 @@ def check_together(config: RunConfig, place: str) -> None:
         raise ConfigError(
             f"{place}: data.size must be one side, or [height, width]. "
             f"Received: {list(config.data.size)}"
-        )
-    if config.prune != PruneSection() and not config.prune.method:
-        raise ConfigError(
-            f"{place}: [prune] needs a method (prune.method). Received: none. Write for example "
-            'method = "l1", or leave the section out.'
         )
     if config.data.channels == 2:
         raise ConfigError(f"{place}: data.channels must be 1 or 3. Received: 2")

@@ -40,19 +40,23 @@ def setting(
     return field(default=default, metadata={**limits, "path": path, "words": words})
 
 
-def read_tables(path: Path, example: str) -> dict[str, Any]:
+def read_tables(path: Path, way_out: str) -> dict[str, Any]:
     """The tables of a TOML file.
 
     Args:
         path: the file.
-        example: one to start from, for the message.
+        way_out: for the message: where a file to start from comes from.
     Raises:
         ConfigError: it cannot be read, or is no TOML.
     """
     try:
         text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{path}: expected a TOML file. Received: none there. {way_out}."
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}). Start from {example}.") from error
+        raise ConfigError(f"{path}: cannot be read ({error}). {way_out}.") from error
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

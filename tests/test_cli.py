@@ -12,7 +12,9 @@ import pytest
 
 from pipeline import __version__, cli, errors
 from tests.command_line import espalier
+from tests.report import fake_run
 from tests.shared import REPOSITORY
+from tests.signals import heed_ctrl_c
 
 
 def failing(error: BaseException) -> Callable[..., NoReturn]:
@@ -46,7 +48,7 @@ USAGE = {
         ["plan", "none.tflite"],
         "none.tflite: expected a .tflite file. Received: nothing",
     ),
-    "no config": (["run", "none.toml"], "Start from examples/person.toml"),
+    "no config": (["run", "none.toml"], "`espalier init` writes one; examples/person.toml is"),
     "misspelt key": (
         ["run", "examples/person.toml", "--set", "train.epoch=3"],
         "unknown key train.epoch. Did you mean 'epochs'?",
@@ -109,6 +111,19 @@ def test_every_error_has_its_exit_status(
     captured = capsys.readouterr()
     assert captured.err == "error: what is wrong\n"
     assert captured.out == ""
+
+
+def test_a_run_with_a_gate_that_failed_is_status_1_once_all_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    budget = {"limits": {"macs": 7}, "accuracy": None}
+    for report, status in ((fake_run.report(budget=budget), 1), (fake_run.report(), 0)):
+        monkeypatch.setattr("pipeline.stages.run", lambda *_, made=report: made)
+        assert espalier("run", "examples/person.toml", "--json", "-") == status
+        told = capsys.readouterr()
+        assert json.loads(told.out)["gates"] == report["gates"]
+        assert ("error: the run does not hold" in told.err) == bool(status)
 
 
 @pytest.mark.parametrize("arguments", [["--debug", "boards"], ["boards", "--debug"]])
@@ -182,3 +197,49 @@ def test_a_terminated_process_cleans_up(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     assert process.communicate()[0] == "closed\n"
     assert process.returncode == 143
+
+
+@pytest.mark.parametrize(
+    ("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+)
+def test_a_signal_is_heeded_where_python_drops_exceptions(signum: int, status: int) -> None:
+    script = (
+        "import time\nfrom pipeline import cli\nimport pipeline.device.board as board\n"
+        "class Dropping:\n"
+        "    def __del__(self):\n        print('ready', flush=True); time.sleep(5)\n"
+        "def names():\n    Dropping()\n    time.sleep(60)\n"
+        "board.board_names = names\ncli.main(['boards'])"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signum)
+    told = process.communicate(timeout=50)[1]
+    assert process.returncode == status
+    assert "Interrupted. What is finished is kept" in told
+    assert "Traceback" not in told
+
+
+def test_an_interrupt_is_one_whatever_a_library_makes_of_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def as_tensorflow_does() -> NoReturn:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            raise RuntimeError("REPLACED BY KeyboardInterrupt") from error
+        raise AssertionError("no signal came")
+
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.default_int_handler)
+    monkeypatch.setattr("pipeline.device.board.board_names", as_tensorflow_does)
+    before = sys.unraisablehook
+    assert espalier("boards") == 130
+    assert "go on with: espalier boards" in capsys.readouterr().err
+    assert sys.unraisablehook is before

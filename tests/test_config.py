@@ -64,6 +64,14 @@ def test_whole_numbers_are_numbers(tmp_path: Path) -> None:
     assert load_config(write(tmp_path, "[model]\nalpha = 1\n")).model.alpha == 1.0
 
 
+def test_a_method_that_is_empty_prunes_nothing(tmp_path: Path) -> None:
+    for text, overrides in (
+        ('[prune]\nmethod = ""\nratio = 0.5\n', []),
+        ('[prune]\nmethod = "l1"\nratio = 0.5\n', ["prune.method="]),
+    ):
+        assert load_config(write(tmp_path, text), overrides).prune.method == ""
+
+
 WRONG = {
     "unknown key": ("[train]\nepoch = 3\n", [], "unknown key train.epoch. Did you mean 'epochs'?"),
     "unknown section": ("[trian]\n", [], "unknown section [trian]. Did you mean 'train'?"),
@@ -109,5 +117,5 @@ def test_what_is_wrong_is_named(
 
 
 def test_a_missing_file_names_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"Start from examples/person\.toml"):
+    with pytest.raises(ConfigError, match=r"none there\. `espalier init` writes one"):
         load_config(tmp_path / "none.toml")

@@ -128,6 +128,10 @@ def _build_with_own_platform(
     """Build into `out` with one of firmware/platforms; the sizes, None for a host."""
     with tempfile.TemporaryDirectory(prefix=".platformio-", dir=out.resolve()) as scratch:
         _write_core_folder(Path(scratch) / "core")
+        # A compiler that is killed leaves its temporary files: here they go with the folder.
+        temporary = Path(scratch) / "temporary"
+        temporary.mkdir()
+        variables = {**variables, "TMPDIR": str(temporary)}
         _run_platformio(board, environment, Path(scratch), variables, out / LOG, on_progress)
         shutil.copyfile(Path(scratch) / "build" / environment / ELF, out / ELF)
     return read_size(out / ELF) if board.flash_bytes is not None else None

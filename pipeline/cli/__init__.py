@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -32,12 +31,11 @@ from pipeline.cli import (
 )
 from pipeline.cli.help import Verbs
 from pipeline.cli.options import Session, common
+from pipeline.cli.signals import INTERRUPTED_STATUS, Signals
 from pipeline.cli.words import COMPLETE_VARIABLE
 from pipeline.errors import MissingToolError, PipelineError
 
 USAGE_STATUS = 2
-INTERRUPTED_STATUS = 130
-TERMINATED_STATUS = 143
 
 SECTIONS = {
     "Start": (starting.init, doctor.doctor, completing.completion, profiling.zoo),
@@ -85,58 +83,63 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; every PipelineError has its own exit status."""
     session = Session(debug="--debug" in (sys.argv[1:] if arguments is None else arguments))
-    signal.signal(signal.SIGTERM, _terminate)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        cli.main(
-            args=arguments,
-            prog_name="espalier",
-            complete_var=COMPLETE_VARIABLE,
-            standalone_mode=False,
-            obj=session,
-        )
-        # Here, so that a closed pipe shows below and not when the interpreter ends.
-        sys.stdout.flush()
-        status = 0
-    except click.ClickException as error:
-        error.show()
-        status = USAGE_STATUS
-    except click.exceptions.Exit as error:
-        status = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        _tell_how_to_go_on(session, arguments)
-        status = INTERRUPTED_STATUS
-    except _Terminated:
-        _tell_how_to_go_on(session, arguments)
-        status = TERMINATED_STATUS
-    except PipelineError as error:
-        if session.debug:
-            traceback.print_exc()
-        click.echo(f"error: {error}", err=True)
-        status = error.exit_status
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if session.debug or package in ("", "pipeline"):
-            raise
-        click.echo(
-            f"error: expected the Python package {package}. Received: it is not installed in "
-            f"{sys.prefix}. Run `make setup`, or: {sys.executable} -m pip install {package}",
-            err=True,
-        )
-        status = MissingToolError.exit_status
-    except BrokenPipeError:
-        # The reader of standard output has gone, as in `espalier boards | head -1`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+    status = 0
+    with Signals() as signals:
+        try:
+            cli.main(
+                args=arguments,
+                prog_name="espalier",
+                complete_var=COMPLETE_VARIABLE,
+                standalone_mode=False,
+                obj=session,
+            )
+            # Here, so that a closed pipe shows below and not when the interpreter ends.
+            sys.stdout.flush()
+        except BaseException as error:
+            if signals.received is None:
+                status = _failed(error, session, arguments)
+            else:
+                # Whatever a library has made of it on the way.
+                _tell_how_to_go_on(session, arguments)
+                status = signals.status
     sys.exit(status)
 
 
-class _Terminated(SystemExit):
-    """SIGTERM came: the exit closes devices and removes temporary folders."""
+def _failed(error: BaseException, session: Session, arguments: Sequence[str] | None) -> int:
+    """Tell what went wrong, and give the exit status; bugs are raised again."""
+    match error:
+        case click.ClickException():
+            error.show()
+            return USAGE_STATUS
+        case click.exceptions.Exit():
+            return error.exit_code
+        case click.Abort() | KeyboardInterrupt():
+            _tell_how_to_go_on(session, arguments)
+            return INTERRUPTED_STATUS
+        case PipelineError():
+            if session.debug:
+                traceback.print_exception(error)
+            click.echo(f"error: {error}", err=True)
+            return error.exit_status
+        case ModuleNotFoundError() if _is_missing(error) and not session.debug:
+            package = str(error.name).partition(".")[0]
+            click.echo(
+                f"error: expected the Python package {package}. Received: it is not installed in "
+                f"{sys.prefix}. Run `make setup`, or: {sys.executable} -m pip install {package}",
+                err=True,
+            )
+            return MissingToolError.exit_status
+        case BrokenPipeError():
+            # The reader of standard output has gone, as in `espalier boards | head -1`.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+    raise error
 
 
-def _terminate(number: int, frame: object) -> NoReturn:
-    raise _Terminated(TERMINATED_STATUS)
+def _is_missing(error: ModuleNotFoundError) -> bool:
+    """Whether it is a package of others that is not there, and no bug."""
+    return (error.name or "").partition(".")[0] not in ("", "pipeline")
 
 
 def _tell_how_to_go_on(session: Session, arguments: Sequence[str] | None) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pipeline.errors import ConfigError, MismatchError
+from pipeline.report.verdict import FAILED
 
 
 def show(report: Any, json_path: Path | None, tables: Callable[[Any], Any]) -> None:
@@ -42,6 +43,13 @@ def check_writable(path: Path | None) -> None:
     """Refuse an output path before minutes of work rather than after."""
     if path is not None and str(path) != "-" and not path.resolve().parent.is_dir():
         raise ConfigError(f"{path}: its folder does not exist. Make it first.")
+
+
+def require_gates(gates: Iterable[Mapping[str, Any]]) -> None:
+    """Raise MismatchError where something that a run had to hold does not hold."""
+    failed = [f"{gate['title']}: {gate['sentence']}" for gate in gates if gate["state"] == FAILED]
+    if failed:
+        raise MismatchError(f"the run does not hold what it had to. {' '.join(failed)}")
 
 
 def require_match(report: Any) -> None:

@@ -10,7 +10,7 @@ import click
 
 from pipeline.cli import words
 from pipeline.cli.options import CONFIG_OPTIONS, EXISTING, HTML, JSON, Session, verb
-from pipeline.cli.output import check_writable, require_match, show, write_text
+from pipeline.cli.output import check_writable, require_gates, require_match, show, write_text
 
 
 @verb
@@ -29,6 +29,7 @@ def run(json_path: Path | None, **options: Any) -> None:
     report = chain("report", **options)
     show(report, json_path, run_tables)
     require_match(report["deployment"])
+    require_gates(report["gates"])
 
 
 def _stage(stage: str, text: str) -> click.Command:

@@ -81,6 +81,7 @@ def init(path: Path, yes: bool, force: bool, **options: Any) -> None:
         raise ConfigError(f"{path}: is there already. Give another name, or --force to replace it.")
     session: Session = click.get_current_context().obj
     given = _parsed(options)
+    stages.check_wishes(given, path)
     asks = not yes and sys.stdin.isatty() and not session.quiet
     if asks and given.data is None:
         data = click.prompt("Data: a folder of class folders", default="synthetic", err=True)

@@ -116,10 +116,12 @@ def list_class_folders(
     parents = _side_folders(root)
     class_names = sorted({folder.name for parent, _ in parents for folder in _folders(parent)})
     if len(class_names) < min_classes:
+        loose = sum(path.suffix.lower() in SUFFIXES for path in root.iterdir())
         raise ConfigError(
             f"{root}: expected a folder for each of at least two classes, for example "
             f"person/ and no_person/, with JPEG or PNG files in them. "
-            f"Received: {', '.join(class_names) or 'no folders'}."
+            f"Received: {', '.join(class_names) or 'no folders'}"
+            + (f", {loose:,} pictures outside of any." if loose else ".")
         )
     files: list[PictureFile] = []
     other: list[tuple[str, str]] = []

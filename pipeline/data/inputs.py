@@ -43,7 +43,7 @@ def load_inputs(
         shapes: of each model input, without the batch.
         dtypes: NumPy names of each model input's dtype.
         ranges: of random values for each model input; by default that of an integer dtype.
-        limit: at most this many samples, the first ones; None for all.
+        limit: at most this many samples, as of `spread_indices`; None for all.
         fit: how pictures are brought to the input's size; see `resize`.
     Returns:
         Samples; labels where the source has them.
@@ -69,6 +69,15 @@ def load_inputs(
         else "a file of another kind"
     )
     raise ConfigError(f"inputs {spec!r}: expected {INPUT_FORMS}. Received: {found}.")
+
+
+def spread_indices(count: int, limit: int | None) -> npt.NDArray[np.int64]:
+    """Positions of at most `limit` of `count` samples, evenly over all; None for all.
+
+    Samples mostly lie ordered by class: the first ones would be of one class alone.
+    """
+    taken = count if limit is None else min(count, limit)
+    return np.arange(taken, dtype=np.int64) * count // max(1, taken)
 
 
 def _is_picture(path: Path) -> bool:
@@ -118,7 +127,8 @@ def _raw(
     limit: int | None,
 ) -> InputSet:
     _expect_one_input(spec, shapes)
-    lines = read_labels(root)[:limit]
+    found = read_labels(root)
+    lines = tuple(found[index] for index in spread_indices(len(found), limit))
     return InputSet(
         spec=spec,
         names=tuple(line.file for line in lines),
@@ -153,12 +163,13 @@ def _npz(
             f"{', '.join(f'{name} {len(values)}' for name, values in zip(names, x, strict=True))}."
         )
     count = counts.pop()
-    y = _labels(path, arrays["y"], count)[:limit] if "y" in arrays else None
+    y = _labels(path, arrays["y"], count) if "y" in arrays else None
+    chosen = spread_indices(count, limit)
     return InputSet(
         spec=spec,
-        names=tuple(str(index) for index in range(count))[:limit],
-        x=tuple(frozen(np.ascontiguousarray(values[:limit])) for values in x),
-        y=y,
+        names=tuple(map(str, chosen.tolist())),
+        x=tuple(frozen(np.ascontiguousarray(values[chosen])) for values in x),
+        y=None if y is None else y[chosen],
     )
 
 
@@ -217,7 +228,10 @@ def _pictures(
         paths, names = [file.path for file in files], [file.name for file in files]
         # A single folder's name says nothing about its place among the model's classes.
         labels = [file.label for file in files] if len(class_names) > 1 else None
-    decoded = decode_pictures(paths[:limit], size=shape[:2], fit=fit, channels=shape[2])
+    chosen = spread_indices(len(paths), limit).tolist()
+    paths, names = [paths[index] for index in chosen], [names[index] for index in chosen]
+    labels = labels and [labels[index] for index in chosen]
+    decoded = decode_pictures(paths, size=shape[:2], fit=fit, channels=shape[2])
     good = [index for index, item in enumerate(decoded) if not isinstance(item, str)]
     if not good:
         raise ConfigError(

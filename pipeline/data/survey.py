@@ -25,6 +25,8 @@ _GREY_SHARE = 0.95
 # Pictures of a class: a network from random weights needs the first, one from trained the second.
 FEW, TOO_FEW = 300, 40
 _UNEVEN = 10
+# Classes that a warning names.
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,16 +59,15 @@ class Survey:
         """What may keep a training on this data from going well, with the way out."""
         found = []
         least = min(count for _, count in self.classes)
-        names = ", ".join(f"{name} {count:,}" for name, count in self.classes if count < FEW)
         if least < TOO_FEW:
             found.append(
-                f"too few samples: {names}. Below {TOO_FEW} of a class neither the accuracy nor "
-                "its measurement means much: collect more."
+                f"too few samples: {self._smaller(TOO_FEW)}. Below {TOO_FEW} of a class neither "
+                "the accuracy nor its measurement means much: collect more."
             )
         elif least < FEW:
             found.append(
-                f"few samples: {names}. From random weights a network needs some {FEW} of each "
-                "class: start from trained ones (--init-weights), or collect more."
+                f"few samples: {self._smaller(FEW)}. From random weights a network needs some "
+                f"{FEW} of each class: start from trained ones (--init-weights), or collect more."
             )
         most = max(count for _, count in self.classes)
         if most > _UNEVEN * least:
@@ -80,6 +81,12 @@ class Survey:
                 f"{len(self.unreadable):,} files will be skipped, the first {name}: {reason}."
             )
         return tuple(found)
+
+    def _smaller(self, least: int) -> str:
+        """The classes that have fewer samples, the smallest first, some of them by name."""
+        small = sorted((count, name) for name, count in self.classes if count < least)
+        shown = ", ".join(f"{name} {count:,}" for count, name in small[:_NAMED])
+        return shown + (f" and {len(small) - _NAMED} more classes" if len(small) > _NAMED else "")
 
 
 def survey_data(spec: str, on_progress: Callable[[int, int], None] | None = None) -> Survey:

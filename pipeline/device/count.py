@@ -270,7 +270,8 @@ def _compile(command: list[str], library_path: Path) -> bool:
         try:
             subprocess.run(
                 [*command, *options],
-                env=environment,
+                # What a compiler that is killed leaves goes with the folder.
+                env={**environment, "TMPDIR": folder},
                 check=True,
                 capture_output=True,
                 timeout=COMPILE_S,

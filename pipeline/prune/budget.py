@@ -95,6 +95,13 @@ def _wrong_part(part: str) -> ConfigError:
     )
 
 
+# What a result says of a model that was within its budget.
+KEPT_AS_IT_IS = (
+    "The model keeps the budget as it is: no channel was removed, and nothing fine-tuned. Lower "
+    "the budget, or give the share of the parameters that stays (keep_params), to make it smaller."
+)
+
+
 def prune_to_budget(
     model: keras.Model,
     budget: Budget,
@@ -119,6 +126,9 @@ def prune_to_budget(
     model gets the batch statistics that it really has, and the one with the least loss on the
     data is taken. Only that one is fine-tuned. Source: Li et al. 2020, EagleEye,
     https://arxiv.org/abs/2007.02491.
+
+    A model that keeps the budget as it is loses no channel, and is not fine-tuned either: nothing
+    has to be made up for.
 
     Args:
         model: Functional or Sequential, channels last, of fixed sizes; not changed.
@@ -158,13 +168,16 @@ def prune_to_budget(
             weighing, note = _chosen(problem, allowed, data, log)
             notes.append(note)
         keep = search(real, weighing, widths(problem, weighing, allowed))
+    else:
+        notes.append(KEPT_AS_IT_IS)
+        log(KEPT_AS_IT_IS)
     plan = plan_of(problem, weighing, keep)
     pruned = materialise(problem.trace, plan)
     difference = prove(problem.trace, plan, pruned, tolerance=tolerance)
     log(f"proved: largest difference {difference:g}")
     if data is not None and plan.num_removed:
         recalibrate(pruned, data)
-    if fine_tune is not None and epochs:
+    if begin is not None and fine_tune is not None and epochs:
         pruned = fine_tune(pruned, epochs)
     metrics = evaluate(pruned) if evaluate is not None else {}
     result = replace(_result(model, problem, plan, pruned, metrics, difference), notes=tuple(notes))

@@ -89,6 +89,10 @@ _FIGURES = (
     *_ACCURACIES,
     _Figure("model", "MACs", ("model", "macs"), "", LOWER, COMPUTED),
     _Figure(
+        *("model", "parameters as trained", ("train", "params"), "", LOWER, COMPUTED),
+        of_run=True,
+    ),
+    _Figure(
         *("model", "parameters after pruning", ("prune", "after", "params"), "", LOWER, COMPUTED),
         of_run=True,
     ),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +18,32 @@ _STYLES = {BETTER: "green", WORSE: "red"}
 # Smaller changes get more places, so that none looks like none.
 _SMALL_PERCENT = 0.1
 _STATES = {"passed": "green", "failed": "bold red"}
+# Wider than any terminal: what a table takes that is not cut.
+_UNLIMITED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class _InPieces:
+    """A table that becomes several, one below the other, where a terminal is too narrow for it.
+
+    Attributes:
+        make: the table of some of the columns' groups.
+        groups: all of them, by their places.
+    """
+
+    make: Callable[[Sequence[int]], Table]
+    groups: range
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        pieces: list[Table] = []
+        for size in range(len(self.groups), 0, -1):
+            starts = range(0, len(self.groups), size)
+            pieces = [self.make(self.groups[start : start + size]) for start in starts]
+            unlimited = options.update(max_width=_UNLIMITED)
+            widths = [Measurement.get(console, unlimited, piece).maximum for piece in pieces]
+            if max(widths) <= options.max_width:
+                break
+        yield from pieces
 
 
 def compare_tables(report: Mapping[str, Any]) -> Group:
@@ -26,10 +54,7 @@ def compare_tables(report: Mapping[str, Any]) -> Group:
         rows = [row for row in report["rows"] if row["section"] == section]
         parts.append(_table(section, labels, rows))
     if report["gates"]:
-        gates = make_table("<gate", *labels)
-        for gate in report["gates"]:
-            gates.add_row(gate["name"], *(_state(state) for state in gate["states"]))
-        parts.append(gates)
+        parts.append(_gates(labels, report["gates"]))
     if report["kinds"]:
         parts.append(_table(f"{report['kinds'][0]['unit']} by operator", labels, report["kinds"]))
     if report["layers"]:
@@ -38,21 +63,37 @@ def compare_tables(report: Mapping[str, Any]) -> Group:
     return Group(*parts, Text(note, style="dim"))
 
 
-def _table(name: str, labels: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Table:
-    first, *others = labels
-    columns = [column for label in others for column in (label, "<change")]
-    table = make_table(f"<{name}", first, *columns, "<from")
-    for row in rows:
-        cells: list[Text] = []
-        triples = zip(row["values"], row["changes"], row["verdicts"], strict=True)
-        for index, (value, change, verdict) in enumerate(triples):
-            cells.append(Text(value_text(value, row["unit"])))
-            if index:
-                text = change_text(change, row["unit"], verdict)
+def _gates(labels: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> _InPieces:
+    def make(places: Sequence[int]) -> Table:
+        table = make_table("<gate", *(labels[place] for place in places))
+        for row in rows:
+            table.add_row(row["name"], *(_state(row["states"][place]) for place in places))
+        return table
+
+    return _InPieces(make, range(len(labels)))
+
+
+def _table(name: str, labels: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> _InPieces:
+    """Figures of the first subject beside those of each other."""
+
+    def make(places: Sequence[int]) -> Table:
+        columns = [column for place in places for column in (labels[place], "<change")]
+        table = make_table(f"<{name}", labels[0], *columns, "<from")
+        for column in table.columns:
+            # Where even one subject is too wide, words wrap before a figure is cut.
+            column.no_wrap, column.overflow = column.justify == "right", "fold"
+        for row in rows:
+            cells = [Text(value_text(row["values"][0], row["unit"]))]
+            for place in places:
+                verdict = row["verdicts"][place]
+                text = change_text(row["changes"][place], row["unit"], verdict)
+                cells.append(Text(value_text(row["values"][place], row["unit"])))
                 cells.append(Text(text, _STYLES.get(verdict or "", "dim")))
-        origins = ", ".join(dict.fromkeys(row["origins"]))
-        table.add_row(short_name(row["name"]), *cells, Text(origins, "dim"))
-    return table
+            origins = ", ".join(dict.fromkeys(row["origins"]))
+            table.add_row(short_name(row["name"]), *cells, Text(origins, "dim"))
+        return table
+
+    return _InPieces(make, range(1, len(labels)))
 
 
 def _state(state: str | None) -> Text:

@@ -13,6 +13,7 @@ from rich.text import Text
 from pipeline.report.tables import (
     before_and_after_table,
     deployment_tables,
+    fine_tuning_text,
     make_table,
     percent_text,
 )
@@ -39,8 +40,9 @@ def run_tables(report: Mapping[str, Any]) -> Group:
             accuracy.add_row(label, f"{row['samples']:,}", *shares)
     parts: list[RenderableType] = [accuracy]
     if pruned:
-        how = f"{pruned['method']}, {pruned['trained_epochs']} epochs of fine-tuning"
+        how = f"{pruned['method']}, {fine_tuning_text(pruned['trained_epochs'])}"
         parts.append(before_and_after_table(f"pruned by {how}", pruned))
+        parts += [Text(note) for note in pruned["notes"]]
     if report["deployment"] is not None:
         parts.append(deployment_tables(report["deployment"], with_layers=False))
     return Group(*parts, _gates_table(report["gates"]))

@@ -215,6 +215,12 @@ def prune_tables(report: Mapping[str, Any]) -> Group:
     return Group(*parts, Text(proof, style="dim"))
 
 
+def fine_tuning_text(epochs: int) -> str:
+    """How long a pruned model was fine-tuned."""
+    count = "no" if not epochs else "1 epoch of" if epochs == 1 else f"{epochs:,} epochs of"
+    return f"{count} fine-tuning"
+
+
 def before_and_after_table(title: str, report: Mapping[str, Any]) -> Table:
     """What a pruned model costs beside what the one before does."""
     before, after = report["before"], report["after"]

@@ -21,6 +21,7 @@ from pipeline.stages.lowering import lower_file
 from pipeline.stages.measuring import BoardRequest, measure_on_board
 from pipeline.stages.new_run import (
     Wishes,
+    check_wishes,
     new_config,
     run_text,
     suggested_budget,
@@ -67,6 +68,7 @@ __all__ = [
     "build_model",
     "card_report",
     "check_fits",
+    "check_wishes",
     "check_parity",
     "compare_file",
     "compare",

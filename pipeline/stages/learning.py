@@ -23,6 +23,7 @@ from pipeline.stages.quantizing import (
     quantize_loaded,
     tell_quantized,
 )
+from pipeline.stages.subjects import FEWEST
 
 if TYPE_CHECKING:
     from pipeline.data import Dataset, Split
@@ -84,6 +85,7 @@ class Learning:
         def write(out: Path) -> None:
             from pipeline.model.load import save_model
 
+            self._check_enough()
             start = self._start_model()
             state_path = self.stages.folder.state_path("train", key) / "state.npz"
             result = self._fit(start, state_path)
@@ -172,6 +174,16 @@ class Learning:
             tell_quantized(quantized.facts, self.reporter.log)
 
         return self.stages.make("quantize", key, write)
+
+    def _check_enough(self) -> None:
+        """Refuse before the training what could not be quantized after it."""
+        dataset, split = self.data
+        if len(split.train) < FEWEST:
+            raise ConfigError(
+                f"data: expected at least {FEWEST} samples to train and calibrate with. Received: "
+                f"{len(split.train)} of {len(dataset.ids)}; the others validate and test. Give "
+                "more data."
+            )
 
     def _start_model(self) -> LoadedModel:
         """The model before training: the builder's, or the one of `init`."""

@@ -29,6 +29,7 @@ from pipeline.data.load import DEFAULT_SYNTHETIC, synthetic_count
 from pipeline.data.survey import Survey, survey_data
 from pipeline.device.board import load_board
 from pipeline.errors import ConfigError
+from pipeline.model.build import check_architecture
 from pipeline.prune.budget import parse_budget
 from pipeline.records import Board
 from pipeline.report.progress import Reporter
@@ -78,6 +79,33 @@ class Wishes:
     def board_name(self) -> str:
         """The board, or that of a run that says none."""
         return self.board or DeploySection().board
+
+
+def check_wishes(wishes: Wishes, path: Path) -> None:
+    """Refuse what no data could make right, before the data is looked at.
+
+    Args:
+        wishes: some of them may still be asked for.
+        path: of the run.toml that is to be written.
+    Raises:
+        ConfigError: a wish that cannot be fulfilled, or no folder for the file.
+    """
+    if not path.resolve().parent.is_dir():
+        raise ConfigError(
+            f"{path}: expected a folder that is there. Received: no {path.parent}. Make it first, "
+            "or choose another."
+        )
+    load_board(wishes.board_name)
+    if wishes.budget not in (None, "none"):
+        parse_budget(wishes.budget)
+    if wishes.architecture is not None:
+        check_architecture(wishes.architecture)
+    if wishes.init_weights and not Path(_absolute(wishes.init_weights)).is_file():
+        raise ConfigError(
+            f"--init-weights: expected a .keras file. Received: no {wishes.init_weights}. Check "
+            "the path, or leave it out for random weights."
+        )
+    _overridden(RunConfig(), wishes.overrides)
 
 
 def survey_samples(spec: str | None, reporter: Reporter) -> Survey:
@@ -157,11 +185,6 @@ def new_config(wishes: Wishes, survey: Survey) -> RunConfig:
     check_together(config, "init")
     check_run(config)
     _check_tensors(config, survey)
-    if config.model.init and not Path(config.model.init).is_file():
-        raise ConfigError(
-            f"--init-weights: expected a .keras file. Received: no {config.model.init}. Check the "
-            "path, or leave it out for random weights."
-        )
     return config
 
 
@@ -203,7 +226,9 @@ def write_new_run(path: Path, text: str, config: RunConfig, *, force: bool) -> N
     try:
         descriptor, name = tempfile.mkstemp(dir=path.resolve().parent, prefix=".espalier-init-")
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error}") from error
+        raise ConfigError(
+            f"{path}: cannot be written ({error.strerror}). Give a path where you may write."
+        ) from error
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
@@ -231,10 +256,13 @@ def _facts(survey: Survey) -> list[str]:
     lines = [f"{total:,} samples: {shown}{more}."]
     if survey.smallest is not None and survey.largest is not None:
         colour = "grey" if survey.channels == 1 else "coloured"
-        lines.append(
-            f"Pictures are {colour}, {_sides(survey.shape)} pixels in the middle (height x width), "
-            f"{_sides(survey.smallest)} the smallest, {_sides(survey.largest)} the largest."
-        )
+        sizes = f"all of {_sides(survey.shape)} pixels (height x width)."
+        if survey.smallest != survey.largest:
+            sizes = (
+                f"{_sides(survey.shape)} pixels in the middle (height x width), "
+                f"{_sides(survey.smallest)} the smallest, {_sides(survey.largest)} the largest."
+            )
+        lines.append(f"Pictures are {colour}, {sizes}")
     elif not survey.are_pictures:
         lines.append(f"Samples are tensors of shape {list(survey.shape)}.")
     return lines

@@ -164,10 +164,12 @@ def _identity_of_spec(spec: str) -> str:
 
 
 def _test_inputs(golden: Path, samples: int) -> InputSet:
-    """The test samples of the quantize stage; all of them for 0."""
+    """The test samples of the quantize stage, or so many of all classes; all of them for 0."""
+    from pipeline.data.inputs import spread_indices
+
     with np.load(golden, allow_pickle=False) as arrays:
         x, y, names = arrays["x"], arrays["y"], arrays["names"]
-    limit = samples or len(x)
+    chosen = spread_indices(len(x), samples or None)
     return InputSet(
-        spec=TEST_SPLIT, names=tuple(names[:limit].tolist()), x=(x[:limit],), y=y[:limit]
+        spec=TEST_SPLIT, names=tuple(names[chosen].tolist()), x=(x[chosen],), y=y[chosen]
     )

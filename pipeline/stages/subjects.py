@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Samples of a side that files are compared on, at most.
 _COMPARED = 2000
 # With fewer, ranges are those of single samples.
-_FEWEST = 10
+FEWEST = 10
 # With fewer, it is said that more would be better.
 _FEW = 50
 
@@ -144,11 +144,11 @@ def calibration_samples(
 
     dataset, split = samples
     chosen = split.train[representative_indices(dataset.y[split.train], count, seed)]
-    if len(chosen) < _FEWEST:
+    if len(chosen) < FEWEST:
         raise ConfigError(
-            f"calibration: expected at least {_FEWEST} training samples. Received: {len(chosen)} "
-            f"of {len(dataset.ids)} samples ({count} asked for). Give more data, or raise "
-            "quantize.samples (--samples)."
+            f"calibration: expected at least {FEWEST} training samples. Received: {len(chosen)} "
+            f"of {len(dataset.ids)} samples ({count} asked for). "
+            + ("Raise quantize.samples (--samples)." if count < FEWEST else "Give more data.")
         )
     x = dataset.x[chosen]
     if (x == x[:1]).all():

@@ -232,7 +232,7 @@ def load_study(path: Path, overrides: Iterable[str] = ()) -> StudyConfig:
     Raises:
         ConfigError: the file cannot be read, or a section, key or value is wrong.
     """
-    tables = read_tables(path, EXAMPLE)
+    tables = read_tables(path, f"Start from {EXAMPLE}")
     known = (*SECTIONS, _METHOD)
     for name in tables:
         check_known(name, known, f"{path}: unknown section [{name}]")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,22 @@ def test_same_bytes_wherever_it_is_built(
     assert first.build_id == second.build_id
     assert first.elf_path.read_bytes() == second.elf_path.read_bytes()
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_what_a_killed_compiler_leaves_goes_with_the_build(
+    board: Board, no_model: SourceTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(
+        command: Sequence[str], environment: Mapping[str, str], *rest: object, **options: object
+    ) -> int:
+        (Path(environment["TMPDIR"]) / "ccABCDEF.s").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.build.platformio.run_logged", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build_firmware(board, "echo", no_model, tmp_path / "out")
+    assert not list(tmp_path.rglob("cc*"))
+    assert not list(tmp_path.rglob(".platformio-*"))
 
 
 def test_relative_folder(

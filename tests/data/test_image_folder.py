@@ -57,6 +57,13 @@ def test_too_few_classes_are_an_error(tmp_path: Path, names: tuple[str, ...]) ->
         load_image_folder(tmp_path, spec="d", size=(8, 8))
 
 
+def test_pictures_outside_of_class_folders_are_counted(tmp_path: Path) -> None:
+    for name in ("a.png", "b.JPG", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(ConfigError, match="no folders, 2 pictures outside of any"):
+        load_image_folder(tmp_path, spec="d", size=(8, 8))
+
+
 def test_train_and_test_folders_keep_their_division(tmp_path: Path) -> None:
     class_folders(tmp_path / "train", 2)
     class_folders(tmp_path / "test", 1)

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.data.inputs import load_inputs
+from pipeline.data.inputs import load_inputs, spread_indices
 from pipeline.errors import ConfigError
 from tests.data.pictures import class_folders, photo
 from tests.shared import shared_path
@@ -48,6 +48,27 @@ def test_a_limit_takes_the_first_samples() -> None:
     part = load_inputs("random:1:5", **IMAGE, limit=2)
     assert (part.x[0] == whole.x[0][:2]).all()
     assert part.names == ("0", "1")
+
+
+def test_a_limit_takes_samples_of_all_classes(tmp_path: Path) -> None:
+    class_folders(tmp_path / "pictures", 6)
+    x = np.zeros((12, *IMAGE["shapes"][0]), IMAGE["dtypes"][0])
+    np.savez(tmp_path / "all.npz", x=x, y=np.repeat([0, 1], 6))
+    for name in ("pictures", "all.npz"):
+        part = load_inputs(str(tmp_path / name), **IMAGE, limit=4)
+        assert part.y is not None
+        assert part.y.tolist() == [0, 0, 1, 1]
+        assert len(part.names) == len(part.x[0]) == 4
+
+
+@pytest.mark.parametrize(("count", "limit"), [(10, 3), (10, 10), (3, 10), (7, None), (0, None)])
+def test_positions_are_spread_evenly(count: int, limit: int | None) -> None:
+    found = spread_indices(count, limit)
+    assert len(found) == min(count, limit or count)
+    assert (found >= 0).all()
+    assert (found < max(1, count)).all()
+    steps = np.diff(found)
+    assert not len(steps) or 1 <= steps.min() <= steps.max() <= steps.min() + 1
 
 
 @pytest.mark.parametrize("spec", ["random:1", "random:x:5", "random:1:0", "random:-1:5"])

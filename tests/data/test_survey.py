@@ -82,6 +82,12 @@ def test_warnings(counts: tuple[int, int], words: str) -> None:
     assert words in " ".join(Survey(spec="x", classes=classes, shape=(80, 80)).warnings())
 
 
+def test_a_warning_names_only_classes_that_are_small_and_not_all_of_many() -> None:
+    classes = (("many", FEW), ("few", FEW - 1), *((f"c{n}", n + 1) for n in range(7)))
+    (text, *_) = Survey(spec="x", classes=classes, shape=(80, 80)).warnings()
+    assert text.startswith("too few samples: c0 1, c1 2, c2 3, c3 4, c4 5 and 2 more classes. ")
+
+
 def test_enough_of_everything_is_no_warning() -> None:
     survey = Survey(spec="x", classes=(("a", FEW), ("b", FEW)), shape=(80, 80))
     assert survey.warnings() == ()

@@ -52,6 +52,7 @@ BREAKS = (
     ("calibrating int8", signal.SIGINT, ("train", "prune")),
     ("calibrating int8", signal.SIGKILL, ("train", "prune")),
     ("plan\n", signal.SIGKILL, ("train", "prune", "quantize")),
+    ("generate\n", signal.SIGKILL, STAGES[:4]),
     ("building mps2_an386-aot", signal.SIGTERM, STAGES[:5]),
     ("building mps2_an386-aot", signal.SIGKILL, STAGES[:5]),
     ("inputs on unicorn", signal.SIGINT, STAGES[:6]),
@@ -174,6 +175,8 @@ def test_a_run_goes_on_after_every_break_and_ends_the_same(tmp_path: Path) -> No
             # Whoever is asked to end tidies up.
             assert not list(broken.root.rglob(".unfinished-*")), at
             assert not list(broken.root.rglob(".platformio-*")), at
+            # A compiler that is killed would leave files here.
+            assert not list(broken.temporary.glob("cc*")), at
         if words == "epoch 2 of 3":
             assert "resuming after epoch 1" in told, at
             assert "epoch 1 of 3" not in told, at

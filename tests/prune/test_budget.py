@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 from pipeline.errors import ConfigError, DoesNotFitError
-from pipeline.prune.budget import Budget, parse_budget, prune_to_budget
+from pipeline.prune.budget import KEPT_AS_IT_IS, Budget, parse_budget, prune_to_budget
 from pipeline.prune.facts import model_facts
 from pipeline.prune.fit import RESOURCES, Problem, make_problem, plan_of
 from pipeline.prune.floor import prune_to_floor
@@ -168,8 +168,15 @@ def test_a_ram_budget_goes_to_the_stem_and_a_parameter_budget_to_the_tail() -> N
 
 def test_a_budget_that_holds_already_removes_nothing() -> None:
     model = residual()
-    result = prune_to_budget(model, Budget(limits={"macs": 10**9}), cost=cost)
+    result = prune_to_budget(
+        model,
+        Budget(limits={"macs": 10**9}),
+        cost=cost,
+        epochs=3,
+        fine_tune=lambda _model, _epochs: pytest.fail("nothing has to be made up for"),
+    )
     assert model_facts(result.model) == model_facts(model)
+    assert result.notes == (KEPT_AS_IT_IS,)
 
 
 def test_what_is_out_of_reach_is_named_with_what_is_missing() -> None:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from pipeline.report.compare import BETTER, SAME, WORSE, Subject, compare_report
 from pipeline.report.compare_tables import compare_tables
@@ -108,6 +109,24 @@ def test_on_a_terminal(compared: dict[str, Any], capsys: pytest.CaptureFixture[s
         "int8, accuracy 75.00% 80.00% +5.00 points better computed",
     ):
         assert line in lines
+
+
+# Where there is no room beside each other, the first stands beside each of the others.
+@pytest.mark.parametrize(("width", "times"), [(60, 8), (80, 8), (120, 6), (400, 5)])
+def test_no_figure_is_cut_however_narrow_the_terminal(width: int, times: int) -> None:
+    subjects = [Subject(label=f"run-{n}", report=fake_run.report()) for n in range(5)]
+    for subject in subjects:
+        subject.report["deployment"]["instructions_per_inference"]["median"] = 12_345_678
+    console = Console(width=width, highlight=False, markup=False)
+    with console.capture() as capture:
+        console.print(compare_tables(compare_report(subjects)))
+    lines = capture.get().splitlines()
+    assert max(map(len, lines)) <= width
+    text = " ".join(lines)
+    assert "…" not in text
+    assert text.count("12,345,678") == times
+    for subject in subjects:
+        assert subject.label in text
 
 
 def test_as_a_page(compared: dict[str, Any]) -> None:

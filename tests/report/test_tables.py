@@ -10,6 +10,7 @@ from pipeline.report.run_tables import run_tables
 from pipeline.report.tables import (
     deployed_table,
     deployment_tables,
+    fine_tuning_text,
     plan_tables,
     print_tables,
     prune_tables,
@@ -108,6 +109,7 @@ def test_a_run_that_prunes(capsys: pytest.CaptureFixture[str]) -> None:
     pruned = {
         "method": "taylor",
         "trained_epochs": 6,
+        "notes": ["Channels are weighed by taylor."],
         "before": side(4, 0.91),
         "after": side(3, 0.92),
     }
@@ -125,8 +127,17 @@ def test_a_run_that_prunes(capsys: pytest.CaptureFixture[str]) -> None:
         "parameters 4,000 3,000 75.0%",
         "MACs 12,000 9,000 75.0%",
         "peak activations, bytes 800 600 75.0%",
+        "Channels are weighed by taylor.",
     ):
         assert line in lines, lines
+
+
+@pytest.mark.parametrize(
+    ("epochs", "words"),
+    [(0, "no fine-tuning"), (1, "1 epoch of fine-tuning"), (30, "30 epochs of fine-tuning")],
+)
+def test_how_long_a_model_was_fine_tuned(epochs: int, words: str) -> None:
+    assert fine_tuning_text(epochs) == words
 
 
 DEPLOYED = {

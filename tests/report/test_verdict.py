@@ -38,7 +38,7 @@ def test_all_gates_of_a_run_that_holds() -> None:
         ({"facts": fake_run.facts(deployment=fake_run.deployment(mismatches=1))}, "mismatches"),
         ({"facts": fake_run.facts(quantize=fake_run.quantized(0.0501))}, "accuracy-drop"),
         ({"budget": {"limits": {"macs": 7}, "accuracy": None}}, "budget-macs"),
-        ({"budget": {"limits": {"ram": 1799}, "accuracy": None}}, "budget-ram"),
+        ({"budget": {"limits": {"ram": 1263}, "accuracy": None}}, "budget-ram"),
         ({"image": {**fake_run.IMAGE, "ram_bytes": 262_145}}, "board-ram"),
     ],
 )
@@ -46,6 +46,22 @@ def test_one_gate_that_fails(changed: dict[str, Any], gate: str) -> None:
     found = by_id(fake_run.report(**changed))
     assert [name for name, item in found.items() if item["state"] == FAILED] == [gate]
     assert verdict(list(found.values())) == FAILED
+
+
+def test_a_budget_is_held_by_the_firmware_that_ran_not_by_what_pruning_reckoned_with() -> None:
+    facts = fake_run.facts()
+    facts["prune"]["deployed"] = {"ram_bytes": 900, "flash_bytes": 5000}
+    budget = {"limits": {"ram": 2000, "flash": 5050}, "accuracy": None}
+    found = by_id(fake_run.report(facts=facts, budget=budget))
+    assert found["budget-ram"]["value"] == fake_run.deployment()["ram"]["total_bytes"]
+    assert (found["budget-flash"]["state"], found["budget-flash"]["value"]) == (FAILED, 5100)
+    assert found["budget-flash"]["sentence"].endswith(
+        "Pruning reckoned with 5,000 B: give a budget that is smaller by 50 B."
+    )
+    # A run that ended before has only that.
+    facts = {**fake_run.facts(deployment=None), "prune": facts["prune"]}
+    early = by_id(fake_run.report(facts=facts, budget=budget, image=None))
+    assert (early["budget-flash"]["state"], early["budget-flash"]["value"]) == (PASSED, 5000)
 
 
 def test_without_limits_gates_are_open() -> None:

@@ -146,6 +146,24 @@ def test_what_is_wrong_is_named_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["board", "architecture", "budget", "weights", "key"])
+def test_a_wrong_wish_is_told_before_the_data_is_looked_at(
+    tmp_path: Path, pictures: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options, message = WRONG[name]
+    assert init(tmp_path / "run.toml", "--data", str(pictures), *options) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert "samples" not in told
+
+
+def test_a_folder_that_is_not_there_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert init(tmp_path / "none" / "run.toml") == 2
+    assert f"Received: no {tmp_path}/none. Make it first" in capsys.readouterr().err
+
+
 def test_a_file_that_is_there_stays_without_force(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

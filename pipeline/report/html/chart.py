@@ -17,6 +17,9 @@ SERIES = tuple(f"var(--series-{number})" for number in range(1, 9))
 INK, MUTED, GRID, ACCENT = "var(--ink)", "var(--muted)", "var(--line)", "var(--accent)"
 BACKGROUND = "var(--page)"
 
+# On one logarithmic axis of a narrow chart.
+_MOST_TICKS = 6
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
@@ -63,6 +66,30 @@ def make_chart(
     return Chart(
         id=identity, title=title, alt=alt, spec=script_json(spec), height=height, note=note
     )
+
+
+def log_axis(values: Sequence[float]) -> dict[str, Any]:
+    """A logarithmic axis whose ticks are whole words: 5M rather than Plotly's lone 5.
+
+    Args:
+        values: what is drawn, all above 0.
+    """
+    low, high = min(values), max(values)
+    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    for steps in ((1, 2, 5), (1,)):
+        ticks = [step * 10**decade for decade in decades for step in steps]
+        ticks = [tick for tick in ticks if low / 2 <= tick <= 2 * high]
+        if len(ticks) <= _MOST_TICKS:
+            break
+    return {"type": "log", "tickvals": ticks, "ticktext": [_short(tick) for tick in ticks]}
+
+
+def _short(count: float) -> str:
+    """A number of few digits: 5M, 20k, 300."""
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= unit:
+            return f"{count / unit:g}{letter}"
+    return f"{count:g}"
 
 
 def script_json(value: Any) -> str:

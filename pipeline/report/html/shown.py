@@ -72,6 +72,17 @@ class Facts:
         return Shown(text(value), pointer(keys), repr(value))
 
     @property
+    def accuracy_step(self) -> str | None:
+        """Where the accuracy of the int8 model stands below "accuracy"; None where nowhere.
+
+        That of the device, unless only some of the test samples went through it: its outputs are
+        those of the reference kernels, bit by bit, and more samples say more.
+        """
+        counts = {key: self.get("accuracy", key, "samples") for key in ("device", "int8")}
+        known = {key: count for key, count in counts.items() if count is not None}
+        return max(known, key=lambda key: known[key]) if known else None
+
+    @property
     def ticks(self) -> str:
         """What one tick of the device is, as keys spell it."""
         clock = str(self.get("deployment", "clock"))

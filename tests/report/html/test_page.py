@@ -6,7 +6,7 @@ import re
 import pytest
 
 from pipeline.device.board import load_board
-from pipeline.report.html.chart import plotly_script
+from pipeline.report.html.chart import log_axis, plotly_script
 from pipeline.report.html.page import report_page
 from pipeline.report.html.sections import SECTIONS
 from pipeline.report.run import run_report
@@ -117,6 +117,45 @@ def test_figures_say_where_they_come_from(page: Page) -> None:
     assert re.search(r"Estimated cycles.*?tag-estimated", cards, re.DOTALL)
     assert re.search(r"Instructions per inference.*?tag-emulated", cards, re.DOTALL)
     assert re.search(r"MACs.*?tag-computed", cards, re.DOTALL)
+
+
+def test_the_accuracy_is_that_over_the_most_samples() -> None:
+    quantized = fake_run.quantized()
+    quantized["accuracy"]["int8"] = {**quantized["accuracy"]["int8"], "samples": 1000, "plain": 0.5}
+    few = Page(report_page(fake_run.report(facts=fake_run.facts(quantize=quantized)), {}))
+    words = " ".join(few.words.split())
+    assert "of int8, TFLite's reference kernels, 1,000 samples" in words
+    assert ("/accuracy/int8/balanced", "0.75", "75.00%") in few.figures
+    assert few.specs["pareto-macs"]["data"][-1]["y"] == [50.0]
+    everything = Page(report_page(fake_run.report(), {}))
+    assert "of int8, on the device" in " ".join(everything.words.split())
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([2_600_000, 12_500_000], ["2M", "5M", "10M", "20M"]),
+        ([4_000, 120_000], ["10k", "100k"]),
+        ([16], ["10", "20"]),
+        ([8, 9_000_000], ["10", "100", "1k", "10k", "100k", "1M", "10M"]),
+    ],
+)
+def test_ticks_of_logarithmic_axes_are_whole_words(values: list[int], texts: list[str]) -> None:
+    axis = log_axis(values)
+    assert axis["ticktext"] == texts
+    assert len(axis["tickvals"]) == len(axis["ticktext"])
+
+
+def test_without_scripts_every_chart_has_its_words(page: Page) -> None:
+    text = report_page(fake_run.report(), fake_run.samples())
+    assert text.count("<noscript><p") == len(page.specs)
+    assert "Drawn only where JavaScript may run. " in page.words
+
+
+def test_one_sample_is_one() -> None:
+    assert "1 test sample changes its class" in " ".join(
+        Page(report_page(fake_run.report(), {})).words.split()
+    )
 
 
 def test_the_verdict_comes_first(page: Page) -> None:

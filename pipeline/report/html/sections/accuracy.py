@@ -156,7 +156,7 @@ def _history(facts: Facts) -> Chart | None:
             "showgrid": False,
             "tickmode": "auto",
             "nticks": 6,
-            "tickformat": ".0f",
+            "tickformat": ".4~g",
         },
         "legend": {"orientation": "h", "y": -0.28, "x": 0},
         "shapes": [

@@ -64,14 +64,16 @@ def section(facts: Facts, pictures: Mapping[str, str]) -> Section:
 
 
 def _accuracy(facts: Facts) -> tuple[str, Shown, str, str]:
-    """The accuracy furthest along."""
-    if facts.get("accuracy", "device") is not None:
-        shown = facts.percent("accuracy", "device", "balanced")
-        return "Balanced accuracy", shown, facts.origin, "of int8, on the device"
-    if facts.get("accuracy", "int8") is not None:
-        shown = facts.percent("accuracy", "int8", "balanced")
-        return "Balanced accuracy", shown, COMPUTED, "of int8, TFLite's reference kernels"
-    return "Balanced accuracy", facts.percent("deployment", "balanced_accuracy"), facts.origin, ""
+    """That of the int8 model."""
+    title, step = "Balanced accuracy", facts.accuracy_step
+    if step is None:
+        return title, facts.percent("deployment", "balanced_accuracy"), facts.origin, ""
+    shown = facts.percent("accuracy", step, "balanced")
+    if step == "device":
+        return title, shown, facts.origin, "of int8, on the device"
+    count = facts.get("accuracy", "int8", "samples")
+    note = f"of int8, TFLite's reference kernels, {count:,} samples"
+    return title, shown, COMPUTED, note
 
 
 def _macs(facts: Facts) -> Shown:

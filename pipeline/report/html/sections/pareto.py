@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.report.html.chart import ACCENT, MUTED, SERIES, Chart, hover, make_chart
+from pipeline.report.html.chart import ACCENT, MUTED, SERIES, Chart, hover, log_axis, make_chart
 from pipeline.report.html.sections.base import Section
 from pipeline.report.html.shown import Facts, Shown
 from pipeline.report.pareto import pareto_front
@@ -32,8 +32,10 @@ def section(facts: Facts, pictures: Mapping[str, str]) -> Section:
         return Section(id="pareto", title=_TITLE, missing="The run ended before its measurement.")
     is_same_core = facts.get("board", "core") == "cortex-m4f"
     ticks = deployment.get("instructions_per_inference")
+    step = facts.accuracy_step
+    accuracy = ("accuracy", step, "plain") if step else ("deployment", "accuracy")
     own = _Own(
-        accuracy=deployment["accuracy"],
+        accuracy=facts.get(*accuracy),
         macs=deployment["model"]["macs"],
         arena_bytes=deployment["ram"]["arena_bytes"],
         instructions=ticks["median"] if ticks and is_same_core else None,
@@ -56,7 +58,7 @@ def section(facts: Facts, pictures: Mapping[str, str]) -> Section:
                 "name": facts.get("name") or deployment["model"]["name"],
                 "engine": deployment["engine"],
                 "origin": facts.origin,
-                "accuracy": facts.percent("deployment", "accuracy"),
+                "accuracy": facts.percent(*accuracy),
                 "macs": facts.count("deployment", "model", "macs"),
                 "arena": facts.count("deployment", "ram", "arena_bytes"),
                 "instructions": facts.count("deployment", "instructions_per_inference", "median")
@@ -133,7 +135,7 @@ def _against(own: _Own, accuracy: float, cost: str, words: str) -> Chart:
         },
     )
     layout = {
-        "xaxis": {"title": {"text": words}, "type": "log", "dtick": "D2"},
+        "xaxis": {"title": {"text": words}, **log_axis([x for x, _ in points])},
         "yaxis": {"title": {"text": "accuracy, %"}, "range": [min(60, 100 * accuracy - 5), 101]},
         "legend": {"orientation": "h", "y": -0.3, "x": 0},
     }
@@ -160,11 +162,10 @@ def _speed(own: _Own, instructions: int) -> Chart:
     for trace in (theirs, mine):
         trace["hovertemplate"] = "%{text}<br>%{x:,} MACs<br>%{y:,} instructions<extra></extra>"
     layout = {
-        "xaxis": {"title": {"text": "MACs"}, "type": "log", "dtick": 1},
+        "xaxis": {"title": {"text": "MACs"}, **log_axis([*theirs["x"], *mine["x"]])},
         "yaxis": {
             "title": {"text": "instructions, emulated"},
-            "type": "log",
-            "dtick": 1,
+            **log_axis([*theirs["y"], *mine["y"]]),
         },
         "legend": {"orientation": "h", "y": -0.3, "x": 0},
     }
