@@ -24,11 +24,8 @@ _SOCKET = "host=127.0.0.1,port=0,server=on,wait=on,nodelay=on,mux=on"
 _NO_ESCAPE = "0x100"
 # QEMU's main loop looks whether the UART can receive only when it wakes. If it fell asleep before
 # the firmware enabled the receiver, input would never arrive (one start in four with QEMU 7.2).
-# An empty line for the monitor, on stdin, wakes it. The same goes for what the UART could not send
-# at once: seen once in thousands of starts, the boot message never came.
+# An empty line for the monitor, on stdin, wakes it.
 _WAKE = b"\n"
-# Silence after which that may be so.
-_WAKE_S = 1.0
 _LISTENING = re.compile(r"waiting for connection on: disconnected:tcp:([\d.]+):(\d+)")
 
 
@@ -110,11 +107,7 @@ class QemuDevice(Device):
         """What the firmware has sent."""
         line, process = self._running()
         try:
-            while not (data := line.read(Deadline(min(_WAKE_S, deadline.remaining_s)))):
-                if deadline.expired:
-                    break
-                process.send(_WAKE)
-            return data
+            return line.read(deadline)
         except DeviceError as error:
             raise process.line_error(error) from error
 

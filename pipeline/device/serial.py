@@ -37,15 +37,23 @@ class SerialDevice(Device):
         """Open the port. Raises DeviceError if it is missing, busy or not permitted."""
         import serial
 
+        is_url = "://" in self._port
         try:
-            self._serial = serial.serial_for_url(
+            line = serial.serial_for_url(
                 self._port,
                 baudrate=self._baud_rate,
                 write_timeout=WRITE_S,
-                **({} if "://" in self._port else {"exclusive": True}),
+                do_not_open=True,
+                **({} if is_url else {"exclusive": True}),
             )
+            if is_url:
+                # Opening drops what has arrived. That is noise on a port, but an emulator starts
+                # with its connection, and what it says first may be here by then.
+                line.reset_input_buffer = _keep
+            line.open()
         except _line_errors(ValueError) as error:
             raise open_error(self._port, error) from error
+        self._serial = line
 
     def close(self) -> None:
         """Close the port."""
@@ -111,6 +119,10 @@ class SerialDevice(Device):
         return DeviceError(
             f"{self._port}: the device has gone away: {error}. Check its cable and power."
         )
+
+
+def _keep() -> None:
+    """Drop nothing."""
 
 
 def _line_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:

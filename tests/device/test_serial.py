@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import select
+import socket
 import termios
 import threading
 import tty
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -61,6 +64,33 @@ def test_the_client_speaks_over_a_port(terminal: tuple[int, str]) -> None:
         assert client.run(inputs).outputs == echo(inputs)
         device.write(b"stop")
         server.join(5.0)
+
+
+def test_what_a_socket_says_first_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = socket.create_connection
+
+    def connect_and_wait(*arguments: Any, **options: Any) -> socket.socket:
+        """Come back with the first bytes waiting, as from an emulator on a busy computer."""
+        connection = connect(*arguments, **options)
+        assert select.select([connection], [], [], 5.0)[0]
+        return connection
+
+    monkeypatch.setattr(socket, "create_connection", connect_and_wait)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            with server.accept()[0] as peer:
+                peer.sendall(b"m-ready\r\n")
+                peer.recv(1)
+
+        greeter = threading.Thread(target=greet)
+        greeter.start()
+        with SerialDevice(f"socket://127.0.0.1:{server.getsockname()[1]}") as device:
+            received = b""
+            while len(received) < 9 and (data := device.read(Deadline(5.0))):
+                received += data
+            assert received == b"m-ready\r\n"
+        greeter.join(5.0)
 
 
 class Endless:
