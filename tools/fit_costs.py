@@ -243,7 +243,7 @@ def print_errors(report: Mapping[str, Any]) -> None:
         print(f"{function:<44}{kernel['layers']:>7}{text}")
     print("Held out of the fit:")
     for name, errors in report["errors"]["models"].items():
-        print(f"  {name:<42}" + "".join(f"{key} {errors[key]:+.1%}  " for key in errors))
+        print(f"  {name:<44}" + "".join(f"{key} {errors[key]:+.1%}  " for key in errors))
     for kind, cut in report["errors"]["layers"].items():
         print(
             f"  {cut['layers']} layers of {_TINY:,} {kind} and more: "

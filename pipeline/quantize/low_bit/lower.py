@@ -194,13 +194,14 @@ def _worth_their_kernels(
 ) -> tuple[_Candidate, ...]:
     """Candidates without those whose kernel takes more flash than all of them together save."""
     kernels = deployed.kernels(_lowered(graph, candidates, range(len(candidates))))
+    needed = {each.layer.op.index: kernels.get(each.layer.op.index, "") for each in candidates}
     saved: dict[str, int] = {}
     for each in candidates:
-        name = kernels[each.layer.op.index]
+        name = needed[each.layer.op.index]
         saved[name] = saved.get(name, 0) + each.bytes_before - each.bytes_after
     smallest = deployed.flash_bytes(_lowered(graph, candidates, range(len(candidates))))
     for name in sorted(saved, key=lambda kernel: saved[kernel]):
-        others = tuple(each for each in candidates if kernels[each.layer.op.index] != name)
+        others = tuple(each for each in candidates if needed[each.layer.op.index] != name)
         without = deployed.flash_bytes(_lowered(graph, others, range(len(others))))
         if without <= smallest:
             candidates, smallest = others, without
