@@ -64,7 +64,7 @@ class ModelSection:
     """[model]: the architecture, and where its weights start.
 
     Attributes:
-        architecture: mobilenet_v2, mobilenet_v1, ds_cnn or resnet8.
+        architecture: mobilenet_v2, mobilenet_v1, ds_cnn, resnet8 or autoencoder.
         alpha: width of the MobileNets; 0 is the architecture's own.
         init: a .keras file to start from, with weights that fit; "" starts from random ones.
     """
@@ -87,7 +87,7 @@ class TrainSection:
         weight_decay: of the optimizer, AdamW.
         label_smoothing: share of each target that is spread over all classes.
         patience: stop after this many epochs without a better validation result.
-        augment: random flips, shifts, sizes and brightness, each epoch anew
+        augment: random flips, shifts, sizes and brightness, each epoch anew.
     """
 
     epochs: int = setting(0, minimum=0, maximum=10_000)
@@ -239,7 +239,14 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> RunConfig:
 
 
 def check_together(config: RunConfig, place: str) -> None:
-    """What no single key can tell."""
+    """Check what no single key can tell.
+
+    Args:
+        config: whose keys are right each by itself.
+        place: where it comes from, for messages.
+    Raises:
+        ConfigError: two keys contradict each other, or one asks for another.
+    """
     name = config.run.name
     if not name or name.startswith(".") or "/" in name or "\\" in name:
         raise ConfigError(f"{place}: run.name must be a plain folder name. Received: {name!r}")

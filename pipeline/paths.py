@@ -1,4 +1,4 @@
-"""Where what is not Python lies: boards, firmware, examples, local tool state.
+"""Where what is not Python lies: boards, firmware, local tool state.
 
 In a checkout they stand beside the package; in an installed copy they lie inside it.
 """
@@ -20,11 +20,6 @@ def boards_path() -> Path:
 def firmware_path() -> Path:
     """The firmware's PlatformIO project."""
     return _ASSETS / "firmware"
-
-
-def examples_path() -> Path:
-    """The folder of run.toml files to start from."""
-    return _ASSETS / "examples"
 
 
 def licence_path() -> Path:

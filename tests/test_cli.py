@@ -11,16 +11,8 @@ from typing import NoReturn
 import pytest
 
 from pipeline import __version__, cli, errors
+from tests.command_line import espalier
 from tests.shared import REPOSITORY
-
-
-def run(*arguments: str) -> int:
-    """Runs the command line in this process; returns its exit status."""
-    with pytest.raises(SystemExit) as caught:
-        cli.main(arguments)
-    status = caught.value.code
-    assert isinstance(status, int)
-    return status
 
 
 def failing(error: BaseException) -> Callable[..., NoReturn]:
@@ -31,7 +23,7 @@ def failing(error: BaseException) -> Callable[..., NoReturn]:
 
 
 def test_help_lists_the_verbs_and_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--help") == 0
+    assert espalier("--help") == 0
     text = capsys.readouterr().out
     for verb in ("run", "deploy", "plan", "train", "quantize", "generate", "export", "build"):
         assert f"\n  {verb} " in text
@@ -39,7 +31,7 @@ def test_help_lists_the_verbs_and_exit_statuses(capsys: pytest.CaptureFixture[st
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--version") == 0
+    assert espalier("--version") == 0
     assert __version__ in capsys.readouterr().out
 
 
@@ -84,7 +76,7 @@ def test_usage_errors_are_status_2_and_name_the_way_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(REPOSITORY)
-    assert run(*arguments) == 2
+    assert espalier(*arguments) == 2
     captured = capsys.readouterr()
     assert message in " ".join(captured.err.split())
     assert captured.out == ""
@@ -113,7 +105,7 @@ def test_every_error_has_its_exit_status(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("pipeline.device.board.board_names", failing(kind("what is wrong")))
-    assert run("boards") == status
+    assert espalier("boards") == status
     captured = capsys.readouterr()
     assert captured.err == "error: what is wrong\n"
     assert captured.out == ""
@@ -125,7 +117,7 @@ def test_debug_shows_the_traceback(
 ) -> None:
     error = errors.ConfigError("what is wrong")
     monkeypatch.setattr("pipeline.device.board.board_names", failing(error))
-    assert run(*arguments) == 2
+    assert espalier(*arguments) == 2
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -139,7 +131,7 @@ def test_an_interrupt_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("pipeline.device.board.board_names", failing(KeyboardInterrupt()))
-    assert run("boards") == 130
+    assert espalier("boards") == 130
     assert "go on with: espalier boards" in capsys.readouterr().err
 
 
@@ -148,16 +140,16 @@ def test_a_package_that_is_missing_is_named_with_its_installation(
 ) -> None:
     error = ModuleNotFoundError("No module named 'rich'", name="rich.table")
     monkeypatch.setattr("pipeline.device.board.board_names", failing(error))
-    assert run("boards") == 3
+    assert espalier("boards") == 3
     message = capsys.readouterr().err
     assert "expected the Python package rich" in message
     assert "-m pip install rich" in message
 
 
 def test_boards(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("boards") == 0
+    assert espalier("boards") == 0
     assert "mps2_an386" in capsys.readouterr().out
-    assert run("boards", "--json", "-") == 0
+    assert espalier("boards", "--json", "-") == 0
     listed = json.loads(capsys.readouterr().out)["boards"]
     assert {"mps2_an386", "host"} <= {board["name"] for board in listed}
 

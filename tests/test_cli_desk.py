@@ -11,23 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import cli
 from pipeline.device import board as board_module
 from pipeline.records import Board
+from tests.command_line import espalier
 from tests.desk import nano33, plugged
 from tests.shared import REPOSITORY
 from tests.signals import heed_ctrl_c
 from tests.simulated_board import PluggedIn, SimulatedBoard
 
 __all__ = ["plugged"]
-
-
-def run(*arguments: str) -> int:
-    """Runs the command line in this process; returns its exit status."""
-    with pytest.raises(SystemExit) as caught:
-        cli.main(arguments)
-    assert isinstance(caught.value.code, int)
-    return caught.value.code
 
 
 @pytest.fixture
@@ -53,7 +45,7 @@ def start_monitor(*arguments: str, **options: object) -> subprocess.Popen[str]:
 
 
 def test_ports(board: SimulatedBoard, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("ports", "--json", "-") == 0
+    assert espalier("ports", "--json", "-") == 0
     (port,) = json.loads(capsys.readouterr().out)["ports"]
     assert port == {
         "path": board.port,
@@ -64,12 +56,12 @@ def test_ports(board: SimulatedBoard, capsys: pytest.CaptureFixture[str]) -> Non
         "boards": ["mps2_an386"],
         "state": "free",
     }
-    assert run("ports") == 0
+    assert espalier("ports") == 0
     assert board.port in capsys.readouterr().out
 
 
 def test_ports_of_this_computer() -> None:
-    assert run("ports") == 0
+    assert espalier("ports") == 0
 
 
 def test_monitor_in_a_pipe(board: SimulatedBoard) -> None:
@@ -103,14 +95,14 @@ def test_monitor_for_some_seconds(board: SimulatedBoard) -> None:
 
 def test_monitor_finds_the_board(board: SimulatedBoard, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in ([], ["--board", "nano33"]):
-        assert run("monitor", *arguments, "--seconds", "0.2") == 0
+        assert espalier("monitor", *arguments, "--seconds", "0.2") == 0
         assert f"{board.port} (2341:805a" in capsys.readouterr().err
 
 
 def test_monitor_without_a_board(plugged: PluggedIn, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("monitor") == 4
+    assert espalier("monitor") == 4
     assert "Choose one with --port" in capsys.readouterr().err
-    assert run("monitor", "--port", "/dev/ttyNone") == 4
+    assert espalier("monitor", "--port", "/dev/ttyNone") == 4
     assert "/dev/ttyNone: cannot open the port" in capsys.readouterr().err
 
 
@@ -137,7 +129,7 @@ def test_flash_refuses_before_it_does_anything(
     plugged: PluggedIn,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert run("flash", *arguments) == status
+    assert espalier("flash", *arguments) == status
     assert message in " ".join(capsys.readouterr().err.split())
 
 
@@ -156,7 +148,7 @@ def test_flash_needs_a_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(REPOSITORY)
-    assert run("flash", model, "--board", "nano33") == 2
+    assert espalier("flash", model, "--board", "nano33") == 2
     assert message in " ".join(capsys.readouterr().err.split())
     assert board.events == []
 
@@ -171,6 +163,6 @@ def test_flash_without_a_board_builds_nothing(
     monkeypatch.setattr(board_module, "load_board", lambda name: facts)
     model, work = tmp_path / "m.tflite", tmp_path / "work"
     model.touch()
-    assert run("flash", str(model), "--board", "nano33", "--work", str(work)) == 4
+    assert espalier("flash", str(model), "--board", "nano33", "--work", str(work)) == 4
     assert "expected a serial port with the USB id" in capsys.readouterr().err
     assert not work.exists()

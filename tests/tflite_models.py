@@ -56,6 +56,13 @@ PADDINGS: Mapping[str, int] = {"SAME": 0, "VALID": 1}
 Scales = float | Sequence[float]
 
 
+def unpacked(tflite: bytes) -> Any:
+    """A file as the schema's objects."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    return schema.ModelT.InitFromPackedBuf(tflite)
+
+
 class ModelBuilder:
     """Collects tensors and operators of one subgraph, then packs them.
 

@@ -24,7 +24,8 @@ from pipeline.reference import ReferenceModel
 from pipeline.report.progress import Reporter
 from pipeline.samples import balanced_accuracy
 from pipeline.stages.deployment import Request, deploy
-from pipeline.stages.firmware import Target, input_facts
+from pipeline.stages.firmware import Target
+from pipeline.stages.inputs import input_facts
 from pipeline.stages.lowering import lower_model, spread
 
 _DEPLOYED = "random:1:2"

@@ -62,8 +62,10 @@ def explain(text: str, board: Board, environment: str, log_path: Path) -> Pipeli
             f"board '{board.name}': expected the Python package platformio. Received: none. "
             "`make setup` installs it."
         )
-    if _OFFLINE.search(text):
-        return _unreachable(text, board, log_path)
+    elsewhere = "build again, or use a board that needs no download (`espalier boards`)"
+    offline = unreachable(text, board, "toolchain", elsewhere, log_path)
+    if offline is not None:
+        return offline
     room = _no_room(text, board)
     if room is not None:
         return DoesNotFitError(f"{room} The whole log is {log_path}.")
@@ -74,14 +76,26 @@ def explain(text: str, board: Board, environment: str, log_path: Path) -> Pipeli
     )
 
 
-def _unreachable(text: str, board: Board, log_path: Path) -> MissingToolError:
+def unreachable(
+    text: str, board: Board, tool: str, way_out: str, log_path: Path
+) -> MissingToolError | None:
+    """The error if PlatformIO could not download something; None if that is not what went wrong.
+
+    Args:
+        text: the log.
+        board: the target.
+        tool: of the board, that is downloaded once.
+        way_out: what to do once this computer is connected, or else.
+        log_path: where the log lies.
+    """
+    if not _OFFLINE.search(text):
+        return None
     wanted = _INSTALLING.findall(text)
     missing = f"no answer for {wanted[-1].strip()}" if wanted else "no answer"
     return MissingToolError(
         f"board '{board.name}': PlatformIO's registry cannot be reached; this board needs its "
-        f"toolchain downloaded once. Received: {missing}. Connect this computer to the internet "
-        "(a proxy: set HTTPS_PROXY) and build again, or use a board that needs no download "
-        f"(`espalier boards`). The whole log is {log_path}."
+        f"{tool} downloaded once. Received: {missing}. Connect this computer to the internet "
+        f"(a proxy: set HTTPS_PROXY) and {way_out}. The whole log is {log_path}."
     )
 
 

@@ -155,7 +155,13 @@ def _build_with_registry(
 def compute_build_id(
     board: Board, engine: str, source: SourceTree, compiler: Toolchain, *, model_name: str = "none"
 ) -> str:
-    """16 hex digits over everything that decides about the image; arguments as of a build."""
+    """16 hex digits over everything that decides about the image.
+
+    Args:
+        board, engine, source: of the build.
+        compiler: that is found for it, with its version.
+        model_name: what the firmware calls the model.
+    """
     facts = {
         "firmware": hash_tree(firmware_path(), suffixes=_SOURCE_SUFFIXES),
         "board": hash_tree(boards_path() / board.name, suffixes=(*_SOURCE_SUFFIXES, ".toml")),

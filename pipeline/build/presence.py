@@ -8,12 +8,11 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-# A program that does not answer by then counts as broken.
-_ANSWER_S = 2.0
+from pipeline.device.answer import answer_of
+
 _CONNECT_S = 3.0
 
 
@@ -37,9 +36,9 @@ def find_gcc(program: str) -> Gcc | None:
     path = shutil.which(program)
     if path is None:
         return None
-    version = _answer(program, "-dumpfullversion") or _answer(program, "-dumpversion")
+    version = _first_line(program, "-dumpfullversion") or _first_line(program, "-dumpversion")
     # GCC repeats the bare name of a library that it does not find.
-    libc = _answer(program, "-print-file-name=libc.a")
+    libc = _first_line(program, "-print-file-name=libc.a")
     return Gcc(path=path, version=version, has_libc=os.path.isabs(libc))
 
 
@@ -97,18 +96,5 @@ def registry_error() -> str:
     return reason
 
 
-def _answer(program: str, option: str) -> str:
-    """The first line that a program prints for an option; "" where it fails."""
-    try:
-        said = subprocess.run(
-            [program, option],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_ANSWER_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return said.stdout.strip().partition("\n")[0] if said.returncode == 0 else ""
+def _first_line(program: str, option: str) -> str:
+    return answer_of(program, option).strip().partition("\n")[0]

@@ -1,4 +1,4 @@
-"""Write a built firmware onto a board with PlatformIO's uploader, and read what failed.
+"""Write a built firmware onto a board with PlatformIO's uploader.
 
 The port is always named: left alone, PlatformIO takes any port that there is. Its target `nobuild`
 is of no use here: with it the Nano 33 BLE's platform sends the .hex where its boot loader expects
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.build.registry import build_folder, process_environment
-from pipeline.errors import BuildError, DeviceError, MissingToolError
+from pipeline.build.upload_complaints import upload_complaint
 from pipeline.paths import firmware_path
 from pipeline.records import Board, Firmware, SourceTree
 
@@ -28,34 +28,9 @@ from pipeline.records import Board, Firmware, SourceTree
 _SILENCE_S = 120.0
 # Between two looks at how far it is.
 _WAIT_S = 0.25
-_SHOWN_LINES = 6
 # As bossac ("50% (33/67 pages)") and esptool ("(50 %)") tell how far they are.
 _PERCENT = re.compile(rb"(?<![.\d])(\d{1,3}) ?%")
 _TAIL_BYTES = 400
-
-# What uploaders say when they and the board did not come together: PlatformIO itself, pyserial,
-# bossac, esptool. Another try may help.
-_PORT_LINES = re.compile(
-    r"could not open (port )?\S+"
-    r"|Couldn't find a board on the selected port"
-    r"|Please specify `?upload_port"
-    r"|No device found on \S+"
-    r"|SAM-BA operation failed"
-    r"|Device unsupported"
-    r"|Failed to connect to "
-    r"|Timed out waiting for packet"
-    r"|No serial data received"
-    r"|Serial data stream stopped"
-    r"|Invalid head of packet"
-    r"|chip stopped responding"
-    r"|Device or resource busy"
-    r"|Input/output error"
-    r"|device (disconnected|reports readiness)",
-    re.IGNORECASE,
-)
-_UNREACHABLE = re.compile(r"HTTPClientError|InternetConnectionError")
-_NO_PROGRAM = re.compile(r"(\S+): (command )?not found|No such file or directory: '([^']+)'")
-_COMPILER_LINE = re.compile(r":\d+:\d+: (fatal )?error:|undefined reference|\bld(\.\w+)?: ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +96,7 @@ def upload(
         return f"the uploader said nothing for {_SILENCE_S:g} s"
     if status == 0:
         return ""
-    return _complaint(board, log_path)
+    return upload_complaint(board, log_path)
 
 
 def _run(
@@ -163,36 +138,3 @@ def _tell_progress(log_path: Path, on_progress: Callable[[int, int], None] | Non
         percents = _PERCENT.findall(log.read())
     if percents:
         on_progress(int(percents[-1]), 100)
-
-
-def _complaint(board: Board, log_path: Path) -> str:
-    """Why an upload failed, from its log; raises as `upload` does."""
-    lines = log_path.read_text(encoding="utf-8", errors="replace").splitlines()
-    where = f"upload to board '{board.name}'"
-    log = f"The whole log is {log_path}."
-    for line in lines:
-        if _UNREACHABLE.search(line):
-            raise MissingToolError(
-                f"{where}: expected the board's uploader, which PlatformIO downloads once. "
-                f"Received: its registry cannot be reached ({line.strip()}). Flash once with a "
-                f"connection to the internet. {log}"
-            )
-        if _COMPILER_LINE.search(line):
-            raise BuildError(
-                f"{where}: expected the image to be up to date or to build. Received: "
-                f"{line.strip()}. {log}"
-            )
-    for line in lines:
-        if _PORT_LINES.search(line):
-            return line.strip().removeprefix("Error: ").removeprefix("A fatal error occurred: ")
-    for line in lines:
-        if match := _NO_PROGRAM.search(line):
-            raise MissingToolError(
-                f"{where}: expected the uploader's programs. Received: no "
-                f"{match[1] or match[3]}. Its package in PlatformIO's own folder "
-                f"(~/.platformio/packages) is damaged: remove it, and flash again. {log}"
-            )
-    shown = "\n".join(f"  {line}" for line in lines[-_SHOWN_LINES:])
-    raise DeviceError(
-        f"{where}: expected the uploader to write the image. Received:\n{shown}\n{log}"
-    )

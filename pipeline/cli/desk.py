@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli import words
-from pipeline.cli.options import ENGINE, JSON, KEEP_CHANNELS, TOOLCHAIN, verb
+from pipeline.cli.options import CALIBRATION, ENGINE, JSON, KEEP_CHANNELS, TOOLCHAIN, WORK, verb
 from pipeline.cli.output import check_writable, show
 
 PORT = click.option(
@@ -54,12 +54,8 @@ def ports(json_path: Path | None) -> None:
 @PORT
 @ENGINE
 @TOOLCHAIN
-@click.option("--data", help="What calibrates a .keras MODEL: a folder or file, or 'synthetic'.")
-@click.option(
-    "--work",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Keep everything made on the way in this folder.",
-)
+@CALIBRATION
+@WORK
 @KEEP_CHANNELS
 @JSON
 def flash(

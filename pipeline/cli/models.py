@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli import words
-from pipeline.cli.options import BOARD, CAMERA, ENGINE, HTML, JSON, KEEP_CHANNELS, TOOLCHAIN, verb
+from pipeline.cli.options import (
+    BOARD,
+    CALIBRATION,
+    CAMERA,
+    ENGINE,
+    HTML,
+    JSON,
+    KEEP_CHANNELS,
+    TOOLCHAIN,
+    WORK,
+    verb,
+)
 from pipeline.cli.output import check_writable, require_match, show, write_text
 
 if TYPE_CHECKING:
@@ -36,7 +47,7 @@ if TYPE_CHECKING:
     help="random:SEED:N, a folder of raw tensors with y_labels.csv, an .npz (x, y), or a "
     "folder of class folders with pictures.",
 )
-@click.option("--data", help="What calibrates a .keras MODEL: a folder or file, or 'synthetic'.")
+@CALIBRATION
 @click.option("--warmup", default=1, show_default=True, type=click.IntRange(min=0))
 @click.option(
     "--outputs",
@@ -44,11 +55,7 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write what the device answered: x and y, or x0, x1, ... and y0, y1, ...",
 )
-@click.option(
-    "--work",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Keep everything made on the way in this folder.",
-)
+@WORK
 @KEEP_CHANNELS
 @HTML
 @JSON

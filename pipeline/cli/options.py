@@ -93,6 +93,14 @@ BOARD = click.option(
     shell_complete=words.boards,
     help="A folder of boards/; `espalier boards` lists them.",
 )
+CALIBRATION = click.option(
+    "--data", help="What calibrates a .keras MODEL: a folder or file, or 'synthetic'."
+)
+WORK = click.option(
+    "--work",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep everything made on the way in this folder.",
+)
 KEEP_CHANNELS = click.option(
     "--keep-constant-channels",
     is_flag=True,

@@ -27,7 +27,11 @@ def show(report: Any, json_path: Path | None, tables: Callable[[Any], Any]) -> N
 
 
 def write_text(option: str, path: Path, text: str) -> None:
-    """Write a file that an option names."""
+    """Write a file that an option names.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import BOARD, JSON, verb
+from pipeline.cli.options import BOARD, CALIBRATION, JSON, verb
 from pipeline.cli.output import check_writable, show
 from pipeline.errors import MismatchError
 
@@ -19,7 +19,7 @@ from pipeline.errors import MismatchError
     type=click.Path(dir_okay=False, path_type=Path),
     help="The Keras model that a .tflite was made from.",
 )
-@click.option("--data", help="What calibrates a .keras MODEL: a folder or file, or 'synthetic'.")
+@CALIBRATION
 @click.option(
     "--inputs",
     "spec",

@@ -150,7 +150,14 @@ def decode_pictures(
     channels: int,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[DecodedPicture | str]:
-    """Decode and resize files, in order; a file that cannot be read gives its reason."""
+    """Decode and resize files, in order; a file that cannot be read gives its reason.
+
+    Args:
+        paths: JPEG or PNG files.
+        size: height and width in pixels.
+        fit, channels: as of `resize`.
+        on_progress: called with (pictures done, their number).
+    """
 
     def read(path: Path) -> DecodedPicture | str:
         try:

@@ -60,6 +60,10 @@ def read_labels(root: Path) -> tuple[LabelLine, ...]:
 def read_raw(root: Path, lines: tuple[LabelLine, ...], shape: tuple[int, ...], dtype: str) -> Array:
     """The files of the table as one array [lines, *shape].
 
+    Args:
+        root: the folder of the files.
+        lines: of the table.
+        shape, dtype: of one tensor; files are little-endian, C order.
     Raises:
         ConfigError: a file is missing or has another size; names it.
     """

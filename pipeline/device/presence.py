@@ -7,14 +7,13 @@ import importlib.util
 import os
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.device.answer import answer_of
 from pipeline.device.qemu import MACHINES, PROGRAM
 from pipeline.paths import udev_rules_path
 
-_ANSWER_S = 2.0
 # Where Linux distributions and their users keep the rules for devices.
 _RULE_FOLDERS = (
     "/etc/udev/rules.d",
@@ -46,8 +45,8 @@ def find_qemu() -> Qemu | None:
     path = shutil.which(PROGRAM)
     if path is None:
         return None
-    version = re.search(r"version (\S+)", _answer(PROGRAM, "--version"))
-    machines = {line.split()[0] for line in _answer(PROGRAM, "-M", "help").splitlines() if line}
+    version = re.search(r"version (\S+)", answer_of(PROGRAM, "--version"))
+    machines = {line.split()[0] for line in answer_of(PROGRAM, "-M", "help").splitlines() if line}
     lacks = tuple(sorted(set(MACHINES.values()) - machines))
     return Qemu(path=path, version=version[1] if version else "", lacks=lacks)
 
@@ -76,20 +75,3 @@ def port_group() -> tuple[str, bool] | None:
             continue
         return name, os.geteuid() == 0 or number in (*os.getgroups(), os.getegid())
     return None
-
-
-def _answer(*command: str) -> str:
-    """What a program prints; "" where it fails."""
-    try:
-        said = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_ANSWER_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return said.stdout if said.returncode == 0 else ""

@@ -32,7 +32,7 @@ def resolve_emulator(requested: str, board: Board) -> str:
 
     Args:
         requested: a kind, or "auto" for the first of the board's that is installed.
-
+        board: that is to be run.
     Raises:
         ConfigError: the board does not have this kind.
     """

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pipeline.device.base import Device
 from pipeline.device.info import DeviceInfo
 from pipeline.device.protocol import Client, RunReply
-from pipeline.errors import ConfigError, ProtocolError
+from pipeline.errors import ProtocolError
 from pipeline.measure.session import (
     check_identity,
     check_layers,
     check_sizes,
+    count_samples,
     sample_rows,
     split_outputs,
+    tick_size,
 )
 from pipeline.measure.statistics import ClockReading, compare_clocks, narrowest, spread
 from pipeline.records import (
@@ -89,12 +91,7 @@ def measure_board(
             restarted on the way; its clock claims more time than has passed.
         ConfigError: there are no inputs, or `timed` is not positive.
     """
-    samples = len(inputs.x[0]) if inputs.x else 0
-    if samples == 0 or timed < 1 or warmup < 0:
-        raise ConfigError(
-            "measure: expected at least one sample, one timed inference and a warm-up of 0 or "
-            f"more. Received: {samples} samples, timed {timed}, warm-up {warmup}."
-        )
+    samples = count_samples(inputs, timed, warmup)
     host = host or HostClock()
     info = client.info()
     check_identity(device, info, {"board": board.name, "model_sha256": model_sha256})
@@ -120,7 +117,7 @@ def measure_board(
         _check_round_trips(port, info, replies, round_trip_s)
     outputs, mismatches = _compare(device, replies, expected)
     stacks = [reply.stack_peak_bytes for reply in replies if reply.stack_peak_bytes is not None]
-    unit = (board.instructions_per_tick or 1) if clock == "instructions" else 1
+    unit = tick_size(board, clock)
     ticks = tuple(reply.ticks * unit for reply in replies[:timed])
     return BoardMeasurement(
         measurement=Measurement(

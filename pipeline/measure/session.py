@@ -48,12 +48,7 @@ def measure(
         DeviceTimeout, ProtocolError: it does not answer, or not as the protocol has it.
         ConfigError: there are no inputs, or `timed` is not positive.
     """
-    samples = len(inputs.x[0]) if inputs.x else 0
-    if samples == 0 or timed < 1 or warmup < 0:
-        raise ConfigError(
-            "measure: expected at least one sample, one timed inference and a warm-up of 0 or "
-            f"more. Received: {samples} samples, timed {timed}, warm-up {warmup}."
-        )
+    samples = count_samples(inputs, timed, warmup)
     client = Client(device, timeouts)
     client.connect()
     info = client.info()
@@ -84,8 +79,7 @@ def measure(
     outputs = split_outputs(device, [reply.outputs for reply in replies], expected)
     stacks = [reply.stack_peak_bytes for reply in replies if reply.stack_peak_bytes is not None]
     clock = device.clock or board.clock
-    # The cycle counter of an emulated core counts instructions.
-    unit = (board.instructions_per_tick or 1) if clock == "instructions" else 1
+    unit = tick_size(board, clock)
     return Measurement(
         build_id=info.build_id,
         device=device.kind,
@@ -99,6 +93,30 @@ def measure(
         arena_bytes=info.arena_bytes,
         outputs=outputs,
     )
+
+
+def count_samples(inputs: InputSet, timed: int, warmup: int) -> int:
+    """How many samples a measurement is of.
+
+    Args:
+        inputs: at least one sample.
+        timed: inferences to time, at least 1.
+        warmup: inferences before them, at least 0.
+    Raises:
+        ConfigError: any of these is fewer.
+    """
+    samples = len(inputs.x[0]) if inputs.x else 0
+    if samples == 0 or timed < 1 or warmup < 0:
+        raise ConfigError(
+            "measure: expected at least one sample, one timed inference and a warm-up of 0 or "
+            f"more. Received: {samples} samples, timed {timed}, warm-up {warmup}."
+        )
+    return samples
+
+
+def tick_size(board: Board, clock: str) -> int:
+    """What one tick of a clock counts for: the counter of an emulated core counts instructions."""
+    return (board.instructions_per_tick or 1) if clock == "instructions" else 1
 
 
 def count_mismatches(outputs: Sequence[Array], expected: Sequence[Array]) -> int:
@@ -172,7 +190,15 @@ def sample_rows(arrays: Sequence[Array]) -> list[bytes]:
 def split_outputs(
     device: Device, replies: Sequence[bytes], expected: Sequence[Array]
 ) -> tuple[Array, ...]:
-    """The replies' bytes as arrays like the expected ones, read-only."""
+    """The replies' bytes as arrays like the expected ones, read-only.
+
+    Args:
+        device: for messages.
+        replies: all outputs of one sample each, behind one another.
+        expected: of each output all samples, [samples, ...].
+    Raises:
+        ProtocolError: a reply is shorter or longer than the outputs.
+    """
     sizes = [array[0].nbytes for array in expected]
     for sample, reply in enumerate(replies):
         if len(reply) != sum(sizes):

@@ -164,6 +164,9 @@ class DspModule(Protocol):
 def field_of(name: str, c_type: str, value: FieldValue, label: str) -> Field:
     """Make a field after checking that its numbers fit its C type.
 
+    Args:
+        name, c_type, value: of the field.
+        label: of the operator, for messages.
     Raises:
         UnsupportedModelError: a number is out of range.
     """

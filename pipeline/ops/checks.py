@@ -103,7 +103,15 @@ def require_batch_one(raw: RawOp, tensor: Tensor) -> None:
 
 
 def require_constant(raw: RawOp, tensor: Tensor, what: str) -> Array:
-    """Return a tensor's constant value."""
+    """Return a tensor's constant value.
+
+    Args:
+        raw: the operator, for messages.
+        tensor: one of its inputs.
+        what: the input's part, for messages.
+    Raises:
+        UnsupportedModelError: it is computed.
+    """
     if tensor.constant is None:
         raise UnsupportedModelError(
             f"{raw.label}: {what} must be constant. Received: a computed tensor "

@@ -23,7 +23,7 @@ from pipeline.ops.checks import (
 from pipeline.ops.filters import convolution_constants, require_filter
 from pipeline.ops.nibbles import has_int4_filter, pair_channels
 from pipeline.ops.rows import RowWindow, num_rows
-from pipeline.ops.window import Window, window_of
+from pipeline.ops.window import Window, image_sizes, window_of
 from pipeline.records import Array, Graph, Op
 
 
@@ -140,12 +140,7 @@ def params_fields(
     lowest, highest = activation_range(attrs.activation, output)
     window = attrs.window
     geometry = {
-        "input_h": x.shape[1],
-        "input_w": x.shape[2],
-        "input_c": x.shape[3],
-        "output_h": output.shape[1],
-        "output_w": output.shape[2],
-        "output_c": output.shape[3],
+        **image_sizes(x, output),
         "filter_h": window.filter_h,
         "filter_w": window.filter_w,
         "stride_h": window.stride_h,

@@ -22,7 +22,7 @@ from pipeline.ops.checks import (
     zero_point_of,
 )
 from pipeline.ops.filters import convolution_constants, require_filter
-from pipeline.ops.window import output_and_padding
+from pipeline.ops.window import image_sizes, output_and_padding
 from pipeline.records import Graph, Op
 
 
@@ -120,12 +120,7 @@ def call(op: Op, graph: Graph) -> KernelCall:
     by_channel = filter_ohwi.reshape(filter_ohwi.shape[0], -1)
     lowest, highest = activation_range(attrs.activation, output)
     geometry = {
-        "input_h": x.shape[1],
-        "input_w": x.shape[2],
-        "input_c": x.shape[3],
-        "output_h": output.shape[1],
-        "output_w": output.shape[2],
-        "output_c": output.shape[3],
+        **image_sizes(x, output),
         "filter_h": filter_ohwi.shape[1],
         "filter_w": filter_ohwi.shape[2],
         "stride_h": attrs.stride_h,

@@ -100,3 +100,12 @@ def window_of(
         pad_top=sizes[0][1],
         pad_left=sizes[1][1],
     )
+
+
+def image_sizes(x: Tensor, output: Tensor) -> dict[str, int]:
+    """The fields of a kernel's struct that tell both images' height, width and channels."""
+    return {
+        f"{name}_{axis}": size
+        for name, tensor in (("input", x), ("output", output))
+        for axis, size in zip("hwc", tensor.shape[1:], strict=True)
+    }

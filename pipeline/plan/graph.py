@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,27 +15,11 @@ from pipeline.errors import ConfigError, UnsupportedModelError
 from pipeline.ops.base import RawOp
 from pipeline.ops.table import RESHAPE_KINDS, fold_op, parse_op
 from pipeline.plan.file_model import FileModel
-from pipeline.plan.int4 import unpack_int4
-from pipeline.records import INT4, Array, Graph, Op, OpKind, QuantParams, Tensor
+from pipeline.plan.file_tensors import dtype_of, read_tensor
+from pipeline.records import Array, Graph, Op, OpKind, Tensor
 
 _FILE_IDENTIFIER = b"TFL3"
 
-# Far more than any device holds; sizes and offsets of such tensors fit int32 in kernels.
-_MOST_ELEMENTS = 1 << 28
-
-# TFLite's TensorType codes whose values NumPy can hold, those of INT4 as int8.
-_DTYPES = {
-    0: "float32",
-    1: "float16",
-    2: "int32",
-    3: "uint8",
-    4: "int64",
-    6: "bool",
-    7: "int16",
-    9: "int8",
-    10: "float64",
-    17: INT4,
-}
 # The flatbuffers package checks nothing: a damaged file shows as any of these.
 _DAMAGE = (
     AttributeError,
@@ -101,7 +84,14 @@ def parse_file_model(data: bytes, name: str, origin: str, engine: str) -> FileMo
 
 @contextmanager
 def intact(data: bytes, origin: str) -> Iterator[None]:
-    """Turn what a damaged file does to its reader into a message about the file."""
+    """Turn what a damaged file does to its reader into a message about the file.
+
+    Args:
+        data: the bytes of the file.
+        origin: where they come from, for messages.
+    Raises:
+        UnsupportedModelError: it is no .tflite file, or reading it failed.
+    """
     if data[4:8] != _FILE_IDENTIFIER:
         raise UnsupportedModelError(
             f"'{origin}' is not a TensorFlow Lite model: bytes 4 to 8 must be 'TFL3'. "
@@ -146,7 +136,11 @@ class _Reader:
         }
 
     def graph(self) -> Graph:
-        """The graph, with what is constant folded."""
+        """The graph, with what is constant folded.
+
+        Raises:
+            UnsupportedModelError: see `read_graph`.
+        """
         tensors = self._tensors()
         inputs, outputs = self._ends(len(tensors))
         known = set(inputs) | {tensor.index for tensor in tensors if tensor.constant is not None}
@@ -192,7 +186,8 @@ class _Reader:
         )
 
     def _tensors(self) -> list[Tensor]:
-        return [self._tensor(index) for index in range(self._subgraph.TensorsLength())]
+        count = self._subgraph.TensorsLength()
+        return [read_tensor(self._model, self._subgraph, index) for index in range(count)]
 
     def _ends(self, num_tensors: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Tensors that are the inputs and the outputs."""
@@ -221,84 +216,6 @@ class _Reader:
             name: b"" if buffer.DataLength() == 0 else buffer.DataAsNumpy().tobytes()
             for name, buffer in buffers.items()
         }
-
-    def _tensor(self, index: int) -> Tensor:
-        raw = self._subgraph.Tensors(index)
-        name = (raw.Name() or b"").decode("utf-8", "replace")
-        dtype = _DTYPES.get(raw.Type(), f"TensorType {raw.Type()}")
-        shape = tuple(raw.Shape(i) for i in range(raw.ShapeLength()))
-        if any(size < 0 for size in shape):
-            raise UnsupportedModelError(
-                f"tensor '{name}': the shape must be known. Received: {shape}. "
-                "Convert the model with a fixed input shape."
-            )
-        if math.prod(shape) >= _MOST_ELEMENTS:
-            raise UnsupportedModelError(
-                f"tensor '{name}': must have fewer than 2**28 elements. Received: {shape}. "
-                "Use a smaller layer."
-            )
-        if raw.Sparsity() is not None:
-            raise UnsupportedModelError(
-                f"tensor '{name}': sparse weights cannot be deployed. "
-                "Received: a sparse tensor. Convert the model without sparsity."
-            )
-        return Tensor(
-            index=index,
-            name=name,
-            shape=shape,
-            dtype=dtype,
-            quant=self._quant(raw, name, dtype),
-            constant=self._constant(raw, name, shape, dtype),
-        )
-
-    def _quant(self, raw: Any, name: str, dtype: str) -> QuantParams | None:
-        quant = raw.Quantization()
-        if quant is None or quant.ScaleLength() == 0:
-            return None
-        scales = tuple(float(quant.Scale(i)) for i in range(quant.ScaleLength()))
-        zero_points = tuple(int(quant.ZeroPoint(i)) for i in range(quant.ZeroPointLength()))
-        if not all(math.isfinite(scale) and scale > 0 for scale in scales):
-            raise UnsupportedModelError(
-                f"tensor '{name}': scales must be finite and positive. "
-                f"Received: {min(scales)} to {max(scales)}. Quantize the model again."
-            )
-        if len(zero_points) not in (0, 1, len(scales)):
-            raise UnsupportedModelError(
-                f"tensor '{name}': there must be as many zero points as scales. "
-                f"Received: {len(zero_points)} and {len(scales)}. Convert the model again."
-            )
-        if len(zero_points) != len(scales):
-            zero_points = (zero_points or (0,)) * len(scales)
-        limits = np.iinfo(dtype) if dtype in ("int8", "uint8") else None
-        if limits and not all(limits.min <= zero <= limits.max for zero in zero_points):
-            raise UnsupportedModelError(
-                f"tensor '{name}': zero points of {dtype} must be in {limits.min} .. "
-                f"{limits.max}. Received: {min(zero_points)} to {max(zero_points)}. "
-                "Convert the model again."
-            )
-        axis = quant.QuantizedDimension() if len(scales) > 1 else None
-        return QuantParams(scale=scales, zero_point=zero_points, axis=axis)
-
-    def _constant(self, raw: Any, name: str, shape: tuple[int, ...], dtype: str) -> Array | None:
-        buffer = self._model.Buffers(raw.Buffer())
-        if buffer is None or buffer.DataLength() == 0:
-            return None
-        if dtype not in _DTYPES.values():
-            raise UnsupportedModelError(
-                f"tensor '{name}': weights must be int8 and biases int32. Received: {dtype}. "
-                "Quantize the model to full int8: espalier deploy MODEL.keras --data SPEC."
-            )
-        data = buffer.DataAsNumpy().tobytes()
-        if dtype == INT4:
-            values = unpack_int4(data, math.prod(shape))
-        else:
-            values = np.frombuffer(data, dtype=dtype)
-        if values.size != math.prod(shape):
-            raise UnsupportedModelError(
-                f"tensor '{name}': {math.prod(shape)} values are expected for shape {shape}. "
-                f"Received: {values.size}. The file is damaged; convert the model again."
-            )
-        return values.reshape(shape)
 
     def _check_kinds(self, operators: list[Any]) -> None:
         """Refuse unknown operators and float models, all of them in one message."""
@@ -341,8 +258,8 @@ class _Reader:
     def _works_on_floats(self, operator: Any) -> bool:
         indices = [operator.Inputs(i) for i in range(operator.InputsLength())]
         indices += [operator.Outputs(i) for i in range(operator.OutputsLength())]
-        types = {self._subgraph.Tensors(i).Type() for i in indices if i >= 0}
-        return any(_DTYPES.get(code) in _FLOAT_DTYPES for code in types)
+        types = {dtype_of(self._subgraph.Tensors(i)) for i in indices if i >= 0}
+        return not types.isdisjoint(_FLOAT_DTYPES)
 
     def _raw_op(self, operator: Any, tensors: list[Tensor]) -> RawOp:
         indices = [operator.Inputs(i) for i in range(operator.InputsLength())]

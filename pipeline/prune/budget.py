@@ -162,7 +162,7 @@ def prune_to_budget(
     pruned = materialise(problem.trace, plan)
     difference = prove(problem.trace, plan, pruned, tolerance=tolerance)
     log(f"proved: largest difference {difference:g}")
-    if data is not None and plan.dropped_units().size:
+    if data is not None and plan.num_removed:
         recalibrate(pruned, data)
     if fine_tune is not None and epochs:
         pruned = fine_tune(pruned, epochs)
@@ -208,7 +208,7 @@ def _result(
     facts = model_facts(pruned, metrics.get("accuracy"))
     step = Step(
         name="budget",
-        removed=sum(g.channels - len(k) for g, k in zip(plan.groups, plan.keep, strict=True)),
+        removed=plan.num_removed,
         params=facts.params,
         macs=facts.macs,
         metrics=metrics,

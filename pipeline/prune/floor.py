@@ -76,10 +76,7 @@ def prune_to_floor(
         steps.append(
             Step(
                 name=f"step {len(steps) + 1}",
-                removed=sum(
-                    group.channels - len(keep)
-                    for group, keep in zip(result.plan.groups, result.plan.keep, strict=True)
-                ),
+                removed=result.plan.num_removed,
                 params=result.after.params,
                 macs=result.after.macs,
                 metrics=found,

@@ -103,6 +103,7 @@ def run_graph(
     *,
     known: dict[int, Any] | None = None,
     start: int = 0,
+    in_training: tuple[type, ...] = (),
 ) -> list[Any]:
     """Flat outputs of a model in inference mode, as the backend's tensors.
 
@@ -113,6 +114,7 @@ def run_graph(
         tap: sees and may change what a call reads; others that read the tensor do not notice.
         known: tensors by index; filled, and read from where `start` is not 0.
         start: the first call that is run again.
+        in_training: kinds of layers that run as in training all the same.
     """
     import keras
 
@@ -133,7 +135,8 @@ def run_graph(
                 assert tap is not None
                 value = _like(tap(index, value), value)
             read.append(value)
-        results = keras.tree.flatten(invoke(call, read))
+        training = isinstance(call.layer, in_training)
+        results = keras.tree.flatten(invoke(call, read, training=training))
         values.update((ref.index, value) for ref, value in zip(call.outputs, results, strict=True))
     return [values[ref.index] for ref in trace.graph.outputs]
 
@@ -149,8 +152,8 @@ def _like(tensor: Any, original: Any) -> Any:
     return tensor
 
 
-def invoke(call: Call, read: list[Any]) -> Any:
-    """What one call makes of the tensors that it reads, in inference mode."""
+def invoke(call: Call, read: list[Any], *, training: bool = False) -> Any:
+    """What one call makes of the tensors that it reads."""
     import keras
 
     left = iter(read)
@@ -158,7 +161,7 @@ def invoke(call: Call, read: list[Any]) -> Any:
         lambda leaf: next(left) if is_tensor_ref(leaf) else leaf, (call.args, call.kwargs)
     )
     if isinstance(call.layer, keras.Layer):
-        kwargs = {**kwargs, "training": False}
+        kwargs = {**kwargs, "training": training}
     return call.layer(*args, **kwargs)
 
 

@@ -55,7 +55,7 @@ def find_groups(trace: Trace, ignore: Sequence[str] = ()) -> Grouping:
             groups.append(group)
         else:
             single.append(Lock(layer=group.name, reason=_SINGLE))
-    locks = _locks(trace, places, reasons, ignored)
+    locks = _locks(trace, reasons, ignored)
     return Grouping(groups=tuple(groups), locks=(*locks, *single))
 
 
@@ -141,9 +141,7 @@ _SINGLE = "one channel, or several that can only go together: removing it emptie
 _PLAIN = frozenset({"model input", "model output"})
 
 
-def _locks(
-    trace: Trace, places: _Places, reasons: dict[int, list[str]], ignored: set[str]
-) -> tuple[Lock, ...]:
+def _locks(trace: Trace, reasons: dict[int, list[str]], ignored: set[str]) -> tuple[Lock, ...]:
     """Every layer that locks something, and every layer whose channels are locked by others."""
     locks = [Lock(layer=event.path, reason=event.reason) for event in trace.locks]
     locks += [Lock(layer=path, reason="ignored") for path in sorted(ignored)]

@@ -45,7 +45,14 @@ _MOVED = 1e-2
 def random_inputs(
     model: keras.Model, seed: int, samples: int = 2, scale: float = 1.0
 ) -> list[Array]:
-    """Normal inputs, 0 or 1 for whole-number inputs; one array per model input."""
+    """Normal inputs, 0 or 1 for whole-number inputs; one array [samples, ...] per model input.
+
+    Args:
+        model: whose inputs; open sizes become `OPEN_SIZE`.
+        seed: of the values.
+        samples: how many.
+        scale: standard deviation of real values.
+    """
     rng = np.random.default_rng(seed)
     arrays: list[Array] = []
     for tensor in model.inputs:

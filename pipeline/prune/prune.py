@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pipeline.prune.amount import check_amount, fitting_ratio
 from pipeline.prune.criteria.base import Criterion, Scoring, importance
@@ -109,33 +109,3 @@ def prune_once(
         locked=scored.grouping.locks,
         max_abs_difference=difference,
     )
-
-
-def result_as_json(result: PruneResult) -> dict[str, Any]:
-    """What `--json` writes of a result: plain lists, numbers and strings.
-
-    `kept` are the indices of a group's channels that stay, in the order of the first layer
-    that makes them.
-    """
-    plan = result.plan
-    groups = [
-        {
-            "name": group.name,
-            "members": [
-                {"layer": member.layer, "weight": member.weight, "axis": member.axis}
-                for member in group.members
-            ],
-            "channels": group.channels,
-            "kept": list(keep),
-        }
-        for group, keep in zip(plan.groups, plan.keep, strict=True)
-    ]
-    return {
-        "before": asdict(result.before),
-        "after": asdict(result.after),
-        "groups": groups,
-        "locked": [asdict(lock) for lock in result.locked],
-        "shortfalls": [asdict(shortfall) for shortfall in plan.shortfalls],
-        "max_abs_difference": result.max_abs_difference,
-        "seed": plan.seed,
-    }

@@ -26,16 +26,19 @@ _BATCH_SIZE = 64
 def recalibrate(model: keras.Model, data: InputSet) -> None:
     """Set the moving statistics of every batch normalization to their means over samples.
 
+    Whatever is random in training, as dropout is, stays off: what is normalized in inference has
+    not been through it, and the same model gets the same statistics each time.
+
     Args:
         model: changed in place; nothing but these statistics.
         data: labelled samples as the model takes them.
     """
     import keras
 
+    kind = keras.layers.BatchNormalization
+    trace = trace_model(model)
     norms = {
-        id(call.layer): call.layer
-        for call in trace_model(model).graph.calls
-        if isinstance(call.layer, keras.layers.BatchNormalization)
+        id(call.layer): call.layer for call in trace.graph.calls if isinstance(call.layer, kind)
     }
     if not norms:
         return
@@ -46,7 +49,7 @@ def recalibrate(model: keras.Model, data: InputSet) -> None:
             for norm in norms.values():
                 # Makes the moving average the plain mean of the batches so far.
                 norm.momentum = seen / (seen + len(y))
-            model(x[0] if len(x) == 1 else x, training=True)
+            run_graph(trace, x, in_training=(kind,))
             seen += len(y)
     finally:
         for key, norm in norms.items():

@@ -126,6 +126,12 @@ class PrunePlan:
     seed: int
     shortfalls: tuple[Shortfall, ...] = ()
 
+    @property
+    def num_removed(self) -> int:
+        """Channels that go."""
+        pairs = zip(self.groups, self.keep, strict=True)
+        return sum(group.channels - len(keep) for group, keep in pairs)
+
     def dropped_units(self) -> IdVector:
         """Classes of the trace that go, int64."""
         parts = [

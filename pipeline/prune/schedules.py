@@ -67,6 +67,8 @@ class CubicRamp:
 def stage_ratios(ratio: float, stages: int) -> tuple[float, ...]:
     """Where each of some equally large stages ends; the last at `ratio`.
 
+    Raises:
+        ConfigError: no stages.
     Source: Tu et al. 2020: 7 stages to 0.875 in their "8stage", 15 to 0.9375 in "16stage".
     """
     if stages < 1:

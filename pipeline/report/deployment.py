@@ -10,6 +10,7 @@ from pipeline import __version__
 from pipeline.records import AnyPlan, Firmware, InputSet, Measurement
 from pipeline.report.accuracy import score
 from pipeline.report.channels import channels_report
+from pipeline.report.model import model_report
 
 SCHEMA_VERSION = 1
 
@@ -37,19 +38,13 @@ def deployment_report(
         inputs: what the device was given.
         layer_macs: multiply-accumulates of each operator of the plan.
     """
-    graph = plan.graph
     ticks = TICK_NAMES[measurement.clock]
     estimate = measurement.estimate
     accuracy = score(measurement.outputs, inputs.y, output_half(plan))
     return {
         "schema": SCHEMA_VERSION,
         "pipeline": __version__,
-        "model": {
-            "name": graph.name,
-            "sha256": graph.sha256,
-            "tflite_bytes": graph.tflite_bytes,
-            "macs": plan.macs,
-        },
+        "model": model_report(plan),
         "board": firmware.board,
         "engine": firmware.engine,
         "emulator": measurement.device,

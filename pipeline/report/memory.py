@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline import __version__
-from pipeline.records import Board, DeployPlan, Placement, Tensor
+from pipeline.records import Board, DeployPlan, Placement
 from pipeline.report.channels import channels_report
+from pipeline.report.model import model_report, tensor_report
 
 SCHEMA_VERSION = 2
 
@@ -27,12 +28,7 @@ def plan_report(
     report = {
         "schema": SCHEMA_VERSION,
         "pipeline": __version__,
-        "model": {
-            "name": graph.name,
-            "sha256": graph.sha256,
-            "tflite_bytes": graph.tflite_bytes,
-            "macs": plan.macs,
-        },
+        "model": model_report(plan),
         "inputs": [tensor_report(graph.tensors[index]) for index in graph.inputs],
         "outputs": [tensor_report(graph.tensors[index]) for index in graph.outputs],
         "weights_bytes": plan.weights_bytes,
@@ -79,18 +75,6 @@ def steps_of(plan: DeployPlan, op: int) -> list[int]:
 def live_bytes(plan: DeployPlan, step: int) -> int:
     """Occupied bytes of all buffers during a step; -1 is before the first."""
     return sum(len(place.occupied(step)) for place in plan.placements)
-
-
-def tensor_report(tensor: Tensor) -> dict[str, Any]:
-    """An input or output of a model."""
-    quant = tensor.quant
-    return {
-        "name": tensor.name,
-        "shape": list(tensor.shape),
-        "dtype": tensor.dtype,
-        "scale": None if quant is None else quant.scale[0],
-        "zero_point": None if quant is None else quant.zero_point[0],
-    }
 
 
 def _placement(plan: DeployPlan, place: Placement) -> dict[str, Any]:

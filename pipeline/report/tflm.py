@@ -6,7 +6,8 @@ from typing import Any
 
 from pipeline import __version__
 from pipeline.records import Board, TflmPlan
-from pipeline.report.memory import SCHEMA_VERSION, board_report, tensor_report
+from pipeline.report.memory import SCHEMA_VERSION, board_report
+from pipeline.report.model import model_report, tensor_report
 
 
 def tflm_plan_report(plan: TflmPlan, board: Board) -> dict[str, Any]:
@@ -17,12 +18,7 @@ def tflm_plan_report(plan: TflmPlan, board: Board) -> dict[str, Any]:
         "pipeline": __version__,
         "engine": "tflm",
         "runtime": plan.runtime,
-        "model": {
-            "name": graph.name,
-            "sha256": graph.sha256,
-            "tflite_bytes": graph.tflite_bytes,
-            "macs": plan.macs,
-        },
+        "model": model_report(plan),
         "inputs": [tensor_report(graph.tensors[index]) for index in graph.inputs],
         "outputs": [tensor_report(graph.tensors[index]) for index in graph.outputs],
         "weights_bytes": plan.weights_bytes,

@@ -20,10 +20,13 @@ from pipeline.records import (
 )
 from pipeline.report.deployment import deployment_report
 from pipeline.report.progress import Reporter
-from pipeline.stages.firmware import Stages, Target, measure_firmware, read_inputs, write_arrays
+from pipeline.stages.emulating import measure_firmware
+from pipeline.stages.firmware import Stages, Target
+from pipeline.stages.inputs import read_inputs
 from pipeline.stages.keys import stage_key
 from pipeline.stages.learning import data_identity, load_samples
-from pipeline.stages.planning import kernel_guards, layer_macs
+from pipeline.stages.outputs import write_arrays
+from pipeline.stages.planning import layer_macs
 from pipeline.stages.subjects import calibrating
 
 # Training samples that calibrate a .keras.
@@ -86,7 +89,7 @@ def deploy(request: Request, target: Target, reporter: Reporter) -> Deployment:
         plan = stages.plan(tflite)
         with reporter.steps("reading the inputs"):
             inputs = read_inputs(request.inputs, plan, reporter)
-        firmware = stages.build(stages.generate(plan), plan.graph.name, kernel_guards(plan))
+        firmware = stages.build(stages.generate(plan), plan)
     reporter.headline("measure")
     measurement = measure_firmware(tflite, target, firmware, inputs, reporter)
     report = deployment_report(plan, firmware, measurement, inputs, layer_macs(plan))
@@ -107,12 +110,16 @@ def build_model(request: Request, target: Target, reporter: Reporter) -> Path:
     stages = Stages(folder, target, reporter, command=request.command)
     with folder.open(wait=True):
         plan = stages.plan(quantized_model(request, stages))
-        firmware = stages.build(stages.generate(plan), plan.graph.name, kernel_guards(plan))
+        firmware = stages.build(stages.generate(plan), plan)
     return firmware.elf_path.parent
 
 
 def work_folder(request: Request, target: Target) -> RunFolder:
-    """The folder of a request, or one below the cache for this model on this target."""
+    """The folder of a request, or one below the cache for this model on this target.
+
+    Raises:
+        ConfigError: there is no such model.
+    """
     if request.work:
         return RunFolder(request.work)
     if not request.model.is_file():

@@ -18,7 +18,7 @@ from pipeline import __version__
 from pipeline.errors import ConfigError
 from pipeline.paths import licence_path
 from pipeline.records import Array, Board, CameraFormat, DeployPlan, KernelTarget, Tensor
-from pipeline.stages.firmware import input_facts
+from pipeline.stages.inputs import input_facts
 from pipeline.stages.planning import library_sources, plan_model
 from pipeline.suggest import did_you_mean
 

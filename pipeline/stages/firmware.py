@@ -1,18 +1,14 @@
-"""The stages from a .tflite to a measurement, in one folder."""
+"""The stages from a .tflite to a firmware, in one folder."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from pipeline.artifacts import (
     MANIFEST,
@@ -22,30 +18,12 @@ from pipeline.artifacts import (
     read_json,
     write_json,
 )
-from pipeline.records import (
-    AnyPlan,
-    Array,
-    Board,
-    CycleEstimate,
-    Firmware,
-    FirmwareSize,
-    Graph,
-    InputSet,
-    KernelGuard,
-    Measurement,
-    OpKind,
-    SourceTree,
-    Tensor,
-    TflmPlan,
-)
+from pipeline.records import AnyPlan, Board, Firmware, FirmwareSize, SourceTree, TflmPlan
 from pipeline.report.progress import Reporter
 from pipeline.stages.benchmarks import benchmark_name
 from pipeline.stages.fitting import check_fits
 from pipeline.stages.keys import stage_key
-from pipeline.stages.planning import layer_macs, plan_model, plan_tflm
-
-# Which inferences take part in the estimate of cycles; inputs hardly change it.
-_ESTIMATED_INFERENCES = 3
+from pipeline.stages.planning import kernel_guards, layer_macs, plan_model, plan_tflm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +48,7 @@ class Target:
 
 
 class Stages:
-    """The stages that turn a .tflite into figures, in one folder.
+    """The stages that turn a .tflite into a firmware, in one folder.
 
     Args:
         folder: an open run folder.
@@ -90,7 +68,14 @@ class Stages:
     def make(
         self, name: str, key: StageKey, write: Callable[[Path], None], *, title: str = ""
     ) -> Path:
-        """Run one stage unless its folder is up to date; returns the folder."""
+        """Run one stage unless its folder is up to date; returns the folder.
+
+        Args:
+            name: of the stage's folder, below the run's.
+            key: all that its outputs depend on.
+            write: fills an empty folder, which then takes the place of the old one.
+            title: what the reporter calls the stage; "" is the name.
+        """
         title = title or name
         if self.folder.is_current(name, key):
             self.reporter.headline(f"{title}: up to date")
@@ -182,16 +167,12 @@ class Stages:
 
         return read_sources(self.make("generate", key, write))
 
-    def build(
-        self, source: SourceTree, model_name: str, guards: tuple[KernelGuard, ...] = ()
-    ) -> Firmware:
+    def build(self, source: SourceTree, plan: AnyPlan | None) -> Firmware:
         """Compile and link the firmware.
 
         Args:
             source: the generated model.
-            model_name: what the firmware calls it on its serial line, unless it is one of
-                MLPerf Tiny's: those go by their benchmarks' names.
-            guards: kernels that have to be in it.
+            plan: that it was generated from; None for an engine that needs no model.
         Raises:
             BuildError: the compiler refuses.
             DoesNotFitError: the image is larger than the board.
@@ -202,7 +183,9 @@ class Stages:
 
         board, engine = self.target.board, self.target.engine
         compiler = find_toolchain(board, self.target.toolchain, engine)
-        name_on_line = plain_name(model_name)
+        # Without a model, the engine is what the firmware has to call itself after.
+        name_on_line = plain_name(engine if plan is None else plan.graph.name)
+        guards = () if plan is None else kernel_guards(plan)
         config = {
             "board": board.name,
             "engine": engine,
@@ -236,7 +219,10 @@ class Stages:
 
 
 def plain_name(model_name: str) -> str:
-    """A model's name as firmware has it: it travels in a C string and on a line of ASCII."""
+    """A model's name as firmware has it: it travels in a C string and on a line of ASCII.
+
+    One of MLPerf Tiny's models goes by its benchmark's name.
+    """
     return re.sub(r"[^A-Za-z0-9_.-]", "_", benchmark_name(model_name))
 
 
@@ -260,153 +246,3 @@ def read_firmware(folder: Path, board: str, engine: str) -> Firmware:
         elf_path=folder / ELF,
         size=None if image is None else FirmwareSize(**image["firmware"]),
     )
-
-
-def read_inputs(spec: str, plan: AnyPlan, reporter: Reporter, samples: int = 0) -> InputSet:
-    """Load inputs for a planned model, and tell about what could not be read.
-
-    Args:
-        spec: as of `espalier deploy --inputs`.
-        plan: of the model.
-        reporter: told about unreadable files.
-        samples: at most this many; 0 is all.
-    Raises:
-        ConfigError: the spec fits no form, or the data does not fit the model.
-    """
-    from pipeline.data.inputs import load_inputs
-
-    inputs = load_inputs(spec, **input_facts(plan.graph), limit=samples or None)
-    if inputs.skipped:
-        name, reason = inputs.skipped[0]
-        reporter.log(
-            f"inputs: skipped {len(inputs.skipped)} unreadable, the first {name}: {reason}"
-        )
-    return inputs
-
-
-def input_facts(graph: Graph) -> dict[str, Any]:
-    """What `load_inputs` has to know of a graph's inputs."""
-    tensors = [graph.tensors[index] for index in graph.inputs]
-    return {
-        "shapes": [t.shape[1:] if t.shape[:1] == (1,) else t.shape for t in tensors],
-        "dtypes": [tensor.dtype for tensor in tensors],
-        "ranges": [_range_of(graph, tensor) for tensor in tensors],
-    }
-
-
-def _range_of(graph: Graph, x: Tensor) -> tuple[float, float]:
-    """What an input may hold: of real values, what the operator that quantizes them can tell apart.
-
-    Half as much again lies beyond that range, so that values saturate, too.
-    """
-    quantized = [
-        graph.tensors[op.outputs[0]]
-        for op in graph.ops
-        if op.kind is OpKind.QUANTIZE and op.inputs[0] == x.index
-    ]
-    tensor = quantized[0] if x.dtype == "float32" and quantized else x
-    quant = tensor.quant
-    if quant is None or tensor is x:
-        return -1.0, 1.0
-    info = np.iinfo(tensor.dtype)
-    low, high = (
-        quant.scale[0] * (end - quant.zero_point[0]) for end in (int(info.min), int(info.max))
-    )
-    margin = (high - low) / 4
-    return low - margin, high + margin
-
-
-def measure_firmware(
-    tflite: Path,
-    target: Target,
-    firmware: Firmware,
-    inputs: InputSet,
-    reporter: Reporter,
-) -> Measurement:
-    """Run all inputs through the reference and through the device, and compare.
-
-    Where the core has a model, the first inputs run once more for an estimate of its cycles.
-
-    Args:
-        tflite: what the firmware was made from.
-        target: with the kind of device resolved.
-        firmware, inputs: what to run on what.
-        reporter: told about progress.
-    Raises:
-        DeviceError: the device does not start, or answers nonsense.
-        MissingToolError: the emulator is not installed.
-    """
-    from pipeline.device.select import make_device
-    from pipeline.measure.session import measure
-    from pipeline.reference import ReferenceModel
-
-    reporter.log(f"{len(inputs.x[0]):,} inputs on {target.emulator}")
-    content = tflite.read_bytes()
-    sha256 = hashlib.sha256(content).hexdigest()
-    with reporter.steps("reference") as step:
-        expected = ReferenceModel(content).run(inputs.x, step)
-    with (
-        make_device(target.emulator, target.board, firmware) as device,
-        reporter.steps("inferences") as step,
-    ):
-        measurement = measure(
-            device,
-            target.board,
-            firmware,
-            inputs,
-            expected,
-            model_sha256=sha256,
-            warmup=target.warmup,
-            on_progress=step,
-        )
-    return _with_estimate(measurement, target.board, firmware, inputs, expected, reporter)
-
-
-def _with_estimate(
-    measurement: Measurement,
-    board: Board,
-    firmware: Firmware,
-    inputs: InputSet,
-    expected: Sequence[Array],
-    reporter: Reporter,
-) -> Measurement:
-    """Run the first inputs once more, on a device whose ticks are estimated cycles, if any."""
-    from pipeline.device.select import make_cycle_device
-    from pipeline.measure.session import measure
-
-    cycle_device = make_cycle_device(board, firmware)
-    if cycle_device is None or board.flash_wait_states is None:
-        return measurement
-    some = slice(_ESTIMATED_INFERENCES)
-    first_inputs = dataclasses.replace(
-        inputs, names=inputs.names[some], x=tuple(x[some] for x in inputs.x), y=None
-    )
-    with cycle_device as device, reporter.steps("estimating cycles") as step:
-        run = measure(
-            device,
-            board,
-            firmware,
-            first_inputs,
-            [y[some] for y in expected],
-            warmup=0,
-            on_progress=step,
-        )
-    estimate = CycleEstimate(
-        flash_wait_states=board.flash_wait_states, inferences=run.ticks, layers=run.layer_ticks
-    )
-    # This is one more emulator to agree with.
-    mismatches = max(measurement.mismatches, run.mismatches)
-    return dataclasses.replace(measurement, estimate=estimate, mismatches=mismatches)
-
-
-def write_arrays(path: Path, x: tuple[Array, ...], y: tuple[Array, ...]) -> None:
-    """Write inputs and outputs as `write_outputs` names them."""
-    # An open file, because numpy adds a suffix to names that lack it.
-    with path.open("wb") as stream:
-        np.savez(stream, **_numbered("x", x), **_numbered("y", y))
-
-
-def _numbered(letter: str, arrays: tuple[Array, ...]) -> dict[str, Any]:
-    if len(arrays) == 1:
-        return {letter: arrays[0]}
-    return {f"{letter}{index}": array for index, array in enumerate(arrays)}

@@ -15,12 +15,11 @@ from pipeline.device.board import board_names, load_board
 from pipeline.device.ports import Port, check_port, find_again, find_port
 from pipeline.errors import ConfigError, DeviceError
 from pipeline.paths import cache_path
-from pipeline.records import Board, KernelGuard, SourceTree
+from pipeline.records import AnyPlan, Board, SourceTree
 from pipeline.report.progress import Reporter
 from pipeline.stages.deployment import Request, quantized_model, work_folder
 from pipeline.stages.firmware import Stages, Target, plain_name
 from pipeline.stages.flashed import Flashed, remember
-from pipeline.stages.planning import kernel_guards
 from pipeline.stages.uploading import USUAL_PATIENCE, Patience, upload_with_tries, verify
 
 # The engine that needs no model: what device tests talk to.
@@ -114,8 +113,8 @@ def flash(
 
 def _build(request: FlashRequest, model: Path | None, name: str, stages: Stages) -> _Built:
     """Make the firmware: of a model, or without one."""
+    plan: AnyPlan | None = None
     tflite, sha256 = None, None
-    guards: tuple[KernelGuard, ...] = ()
     if model is None:
         empty = stages.folder.root / "no-model"
         empty.mkdir(exist_ok=True)
@@ -125,8 +124,7 @@ def _build(request: FlashRequest, model: Path | None, name: str, stages: Stages)
         plan = stages.plan(tflite, name=name)
         source = stages.generate(plan)
         name, sha256 = plan.graph.name, plan.graph.sha256
-        guards = kernel_guards(plan)
-    firmware = stages.build(source, name, guards)
+    firmware = stages.build(source, plan)
     image = Image(firmware=firmware, source=source, model_name=plain_name(name))
     return _Built(image=image, tflite=tflite, name=name, sha256=sha256)
 

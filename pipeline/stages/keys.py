@@ -30,13 +30,14 @@ _CODE = {
     ),
     "plan": (
         *("ops", "plan", "fixed_point.py"),
-        *("report/channels.py", "report/memory.py", "report/memory_picture.py", "report/tflm.py"),
+        *("report/channels.py", "report/memory.py", "report/memory_picture.py"),
+        *("report/model.py", "report/tflm.py"),
     ),
     "generate": ("ops", "plan", "codegen", "fixed_point.py"),
     "build": ("build",),
     "measure": (
-        *("device", "measure", "reference.py"),
-        *("report/accuracy.py", "report/channels.py", "report/deployment.py"),
+        *("device", "measure", "reference.py", "stages/emulating.py"),
+        *("report/accuracy.py", "report/channels.py", "report/deployment.py", "report/model.py"),
     ),
     "report": ("report", "build/symbols.py", "codegen/symbols.py", "stages/reporting.py"),
 }

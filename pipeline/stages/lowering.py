@@ -16,7 +16,8 @@ from pipeline.records import Array, Board, DeployPlan, Graph, KernelTarget
 from pipeline.report.progress import Reporter
 from pipeline.stages.costs import REFERENCE_BOARD
 from pipeline.stages.deployment import Request, build_model
-from pipeline.stages.firmware import Target, input_facts
+from pipeline.stages.firmware import Target
+from pipeline.stages.inputs import input_facts
 from pipeline.stages.planning import plan_model
 
 if TYPE_CHECKING:

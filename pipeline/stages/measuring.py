@@ -20,8 +20,8 @@ from pipeline.measure.session import check_identity
 from pipeline.records import Board, BoardMeasurement, DeployPlan, Firmware, InputSet
 from pipeline.report.measurement import measurement_report
 from pipeline.report.progress import Reporter
-from pipeline.stages.firmware import read_inputs
 from pipeline.stages.flashed import Flashed, recall
+from pipeline.stages.inputs import read_inputs
 from pipeline.stages.planning import layer_macs, plan_model
 
 

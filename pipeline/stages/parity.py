@@ -16,7 +16,8 @@ from pipeline.errors import ConfigError, MissingToolError, PipelineError, Unsupp
 from pipeline.records import Array, Board, Graph, InputSet
 from pipeline.report.progress import Reporter
 from pipeline.stages.deployment import Request, deploy
-from pipeline.stages.firmware import Target, input_facts
+from pipeline.stages.firmware import Target
+from pipeline.stages.inputs import input_facts
 from pipeline.stages.quantizing import QuantizeSettings, post_training
 from pipeline.stages.subjects import calibrating, calibration_samples, load_subject
 

@@ -112,7 +112,7 @@ def one_shot(job: Job) -> MethodResult:
     plan = result.plan
     step = Step(
         name="one shot",
-        removed=sum(g.channels - len(k) for g, k in zip(plan.groups, plan.keep, strict=True)),
+        removed=plan.num_removed,
         params=result.after.params,
         macs=result.after.macs,
         max_abs_difference=result.max_abs_difference,

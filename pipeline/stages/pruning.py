@@ -176,7 +176,13 @@ def prune_model(
 def prune_report(
     result: MethodResult, job: Job, before: Mapping[str, float], after: Mapping[str, float]
 ) -> dict[str, Any]:
-    """The JSON object of a pruned model; docs/pruning.md describes every key."""
+    """The JSON object of a pruned model; docs/pruning.md describes every key.
+
+    Args:
+        result: the method's.
+        job: what it was asked for.
+        before, after: metrics of both models; empty without data.
+    """
     settings, plan = job.settings, result.plan
     groups = () if plan is None else zip(plan.groups, plan.keep, strict=True)
     return {

@@ -17,16 +17,13 @@ from pipeline.paths import runs_path
 from pipeline.records import AnyPlan, Firmware, InputSet
 from pipeline.report.deployment import deployment_report
 from pipeline.report.progress import Reporter
-from pipeline.stages.firmware import (
-    Stages,
-    Target,
-    measure_firmware,
-    read_inputs,
-    write_arrays,
-)
+from pipeline.stages.emulating import measure_firmware
+from pipeline.stages.firmware import Stages, Target
+from pipeline.stages.inputs import read_inputs
 from pipeline.stages.keys import stage_key
 from pipeline.stages.learning import Learning, data_identity, prune_settings
-from pipeline.stages.planning import kernel_guards, layer_macs
+from pipeline.stages.outputs import write_arrays
+from pipeline.stages.planning import layer_macs
 from pipeline.stages.prune_methods import check_settings
 from pipeline.stages.reporting import Made, write_report
 
@@ -104,7 +101,7 @@ def _make(last: str, config: RunConfig, stages: Stages, made: Made) -> Path:
     tflite = made.quantize / "model.tflite"
     plan = stages.plan(tflite, name=config.run.name)
     made.plan = stages.folder.stage_path("plan")
-    firmware = stages.build(stages.generate(plan), plan.graph.name, kernel_guards(plan))
+    firmware = stages.build(stages.generate(plan), plan)
     made.build = firmware.elf_path.parent
     if last == "build":
         return made.build

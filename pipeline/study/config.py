@@ -31,9 +31,6 @@ EXAMPLE = "examples/studies/synthetic.toml"
 NONE, BUDGET = "none", "budget"
 STUDY_METHODS = (NONE, *CRITERIA, *METHODS, BUDGET)
 
-# What a trial may be told by how much to prune.
-AMOUNTS = ("ratio", "keep_params", "budget")
-
 COSTS = ("params", "macs", "arena", "flash")
 METRICS = ("accuracy", "balanced_accuracy", "average_precision")
 

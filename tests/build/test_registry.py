@@ -19,7 +19,7 @@ from pipeline.device.board import load_board
 from pipeline.errors import BuildError, ConfigError, DoesNotFitError, MissingToolError
 from pipeline.paths import firmware_path
 from pipeline.records import SourceTree
-from tests.fake_pio import FakePio
+from tests.fake_platformio import FakePlatformIO
 
 ARM = ("-mcpu=cortex-m4", "-mthumb")
 CORE = firmware_path() / "lib" / "core"
@@ -48,9 +48,9 @@ SECTIONS {
 
 
 @pytest.fixture
-def pio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePio:
+def platformio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePlatformIO:
     monkeypatch.setattr(registry, "cache_path", lambda: tmp_path / "cache")
-    return FakePio.install(tmp_path / "fake", monkeypatch)
+    return FakePlatformIO.install(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_compiler_is_the_platforms() -> None:
 
 @pytest.mark.needs("arm-none-eabi-gcc")
 def test_build(
-    pio: FakePio,
+    platformio: FakePlatformIO,
     linked: Path,
     model: SourceTree,
     tmp_path: Path,
@@ -121,7 +121,7 @@ def test_build(
 ) -> None:
     monkeypatch.setenv("PLATFORMIO_CORE_DIR", "/somebody/s/core")
     monkeypatch.setenv("PLATFORMIO_BUILD_FLAGS", "-DNOT_OURS")
-    pio.answer(
+    platformio.answer(
         "Platform Manager: Installing nordicnrf52 @ 10.11.0\n"
         "Tool Manager: Installing platformio/toolchain-gccarmnoneeabi @ ~1.70201.0\n"
         "RAM:   [===       ]  92.0% (used 241172 bytes from 262144 bytes)\n",
@@ -135,9 +135,9 @@ def test_build(
     assert lines[0] == "building nano33-aot with nordicnrf52 10.11.0"
     assert lines[1] == "PlatformIO: Installing nordicnrf52 @ 10.11.0 (once)"
     assert "'nano33': static variables take 241,172 of 262,144 B of RAM (92%)" in lines[-1]
-    (call,) = pio.calls
+    (call,) = platformio.calls
     assert call.arguments == ("run", "-d", str(firmware_path()), "-e", "nano33-aot")
-    environment = call.environment
+    environment = call.variables
     assert environment["PLATFORMIO_CORE_DIR"] == "/somebody/s/core"
     assert environment["ESPALIER_BUILD_ID"] == firmware.build_id
     assert environment["ESPALIER_SOURCES"] == str(model.root)
@@ -172,29 +172,33 @@ def test_stripped_image(linked: Path) -> None:
         read_framework_size(elf, linked)
 
 
-def test_no_network(pio: FakePio, model: SourceTree, tmp_path: Path) -> None:
-    pio.answer("Platform Manager: Installing espressif32 @ 6.13.0\nHTTPClientError: \n", status=1)
+def test_no_network(platformio: FakePlatformIO, model: SourceTree, tmp_path: Path) -> None:
+    platformio.answer(
+        "Platform Manager: Installing espressif32 @ 6.13.0\nHTTPClientError: \n", status=1
+    )
     with pytest.raises(MissingToolError, match="registry cannot be reached; this board needs its"):
         build_firmware(load_board("esp32"), "aot", model, tmp_path / "out")
 
 
-def test_no_room(pio: FakePio, model: SourceTree, tmp_path: Path) -> None:
-    pio.answer("ld: region `dram0_0_seg' overflowed by 80904 bytes\n", status=1)
+def test_no_room(platformio: FakePlatformIO, model: SourceTree, tmp_path: Path) -> None:
+    platformio.answer("ld: region `dram0_0_seg' overflowed by 80904 bytes\n", status=1)
     with pytest.raises(DoesNotFitError, match="80,904 B more than"):
         build_firmware(load_board("esp32"), "aot", model, tmp_path / "out")
 
 
-def test_no_image_although_all_was_well(pio: FakePio, model: SourceTree, tmp_path: Path) -> None:
-    pio.answer("nothing to do\n")
+def test_no_image_although_all_was_well(
+    platformio: FakePlatformIO, model: SourceTree, tmp_path: Path
+) -> None:
+    platformio.answer("nothing to do\n")
     with pytest.raises(BuildError, match=r"Received:\n  nothing to do"):
         build_firmware(load_board("esp32"), "aot", model, tmp_path / "out")
 
 
 def test_ends_in_time(
-    pio: FakePio, model: SourceTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    platformio: FakePlatformIO, model: SourceTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry, "_TIMEOUT_S", 0.3)
-    pio.answer("late\n", seconds=60)
+    platformio.answer("late\n", seconds=60)
     with pytest.raises(BuildError, match=r"end within 0\.3 s\. Received: no end"):
         build_firmware(load_board("esp32"), "aot", model, tmp_path / "out")
 

@@ -18,11 +18,14 @@ from pipeline.device.serial import SerialDevice
 from pipeline.records import Firmware, SourceTree
 from tests.bench import bench_port
 from tests.desk import plugged
+from tests.device.faulty_line import within
 from tests.pty_board import PtyBoard, PtyDevice
 from tests.targets import FAKE, PTY, SERIAL, Target, find_target, usual_targets
 
 __all__ = ["plugged"]
 
+# For everything that a test of the line waits for; far more than any deadline that it tests.
+PATIENCE_S = 120.0
 ECHO_BYTES = 16
 FAILING = bytes([0x7E]) * ECHO_BYTES
 FAULTING = bytes([0x7D]) * ECHO_BYTES
@@ -79,6 +82,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             pytest.param(target, marks=target.marks, id=target.name) for target in targets
         ]
         metafunc.parametrize("target", parameters, scope="session")
+
+
+@pytest.fixture
+def in_time() -> Iterator[None]:
+    """Nothing hangs."""
+    with within(PATIENCE_S):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -14,12 +14,11 @@ from pipeline.device.frames import HEADER, Frame, FrameType, encode_frame
 from pipeline.device.protocol import Client, Timeouts
 from pipeline.errors import DeviceError, DeviceTimeout, ProtocolError
 from tests.device.conftest import FAULTING, Subject
-from tests.device.faulty_line import FaultyLine, flip, within
+from tests.device.faulty_line import FaultyLine, flip
 from tests.pty_board import PtyDevice
 from tests.targets import SERIAL
 
-# For everything that a test waits for; far more than any deadline that it tests.
-PATIENCE_S = 120.0
+pytestmark = pytest.mark.usefixtures("in_time")
 # Until a port that vanished is back.
 REAPPEAR_S = 15.0
 # Where the deadline itself is what is tested.
@@ -30,13 +29,6 @@ QUICK = Timeouts(banner_s=0.1, reply_s=0.5, run_s=0.5, gap_s=0.2, quiet_s=0.05, 
 def timeouts(kind: str) -> Timeouts:
     """Short, so that a lost reply does not cost a minute; a board may have a slow model."""
     return Timeouts(banner_s=0.5, run_s=20.0 if kind == SERIAL else 1.5, gap_s=0.5)
-
-
-@pytest.fixture(autouse=True)
-def in_time() -> Iterator[None]:
-    """Nothing hangs."""
-    with within(PATIENCE_S):
-        yield
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.device.base import Deadline, Device
+from pipeline.device.base import Device
 from pipeline.device.board import load_board
 from pipeline.device.protocol import Client, Timeouts
 from pipeline.device.select import make_device
@@ -24,6 +24,7 @@ from pipeline.stages import Deployment, Request, deploy
 from pipeline.stages import Target as DeployTarget
 from pipeline.stages.benchmarks import benchmark_name
 from tests.device.conftest import Subject
+from tests.device.conversation import hold
 from tests.mlperf_runner import CHUNK_BYTES, Runner
 from tests.shared import shared_path
 from tests.small_models import residual_network
@@ -176,16 +177,7 @@ def test_a_recorded_conversation_is_the_same_everywhere(
     deployment = deployed(path, "random:5:2")
     transcript = (DATA / "mlperf_tiny_residual.txt").read_text().splitlines()
     with open_device(deployment, target) as device:
-        for direction, data in parse_transcript(transcript):
-            if direction == ">":
-                device.write(data)
-                continue
-            received, deadline = b"", Deadline(10.0)
-            while not received.endswith(b"m-ready\r\n"):
-                piece = device.read(deadline)
-                assert piece, f"expected {data!r}, received {received!r}"
-                received += piece
-            assert normalised(received) == data
+        hold(device, parse_transcript(transcript), normalised)
 
 
 @pytest.mark.parametrize(("model", "name"), [(key, MODELS[key][0]) for key in MODELS])

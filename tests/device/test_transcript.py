@@ -20,6 +20,7 @@ from pipeline.device.transcript import (
 )
 from pipeline.errors import ConfigError, ProtocolError
 from tests.device.conftest import ECHO_BYTES, echo, fake_echo
+from tests.device.conversation import hold
 from tests.targets import SERIAL
 
 MLPERF_TINY = (Path(__file__).parent / "data" / "mlperf_tiny.txt").read_text().splitlines()
@@ -38,16 +39,7 @@ def test_every_device_speaks_mlperf_tiny(device: Device, kind: str, timeouts: Ti
         # The boot message of a board that is up has passed.
         Client(device, timeouts).connect()
         del pieces[0]
-    for direction, data in pieces:
-        if direction == ">":
-            device.write(data)
-            continue
-        received, deadline = b"", Deadline(10.0)
-        while not received.endswith(b"m-ready\r\n"):
-            piece = device.read(deadline)
-            assert piece, f"expected {data!r}, received {received!r}"
-            received += piece
-        assert normalised(received) == data
+    hold(device, pieces, normalised)
 
 
 def test_what_was_recorded_can_be_played() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +18,10 @@ from pipeline.errors import DeviceError
 from pipeline.measure.session import measure
 from pipeline.records import Board, Firmware, InputSet
 from tests.device.conftest import ECHO_BYTES, ECHO_SIZES, Build, Subject, echo
-from tests.device.faulty_line import within
 from tests.pty_board import PtyBoard, PtyDevice
 from tests.targets import FAKE, PTY, SERIAL, Target
 
-PATIENCE_S = 120.0
-
-
-@pytest.fixture(autouse=True)
-def in_time() -> Iterator[None]:
-    """Nothing hangs."""
-    with within(PATIENCE_S):
-        yield
+pytestmark = pytest.mark.usefixtures("in_time")
 
 
 @pytest.fixture

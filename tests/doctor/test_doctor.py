@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import cli
-from pipeline.build import presence as build_presence
+from pipeline.device import answer as answer_module
 from pipeline.device import presence as device_presence
 from pipeline.device.ports import Port
 from pipeline.doctor import Finding, State, examine, packages, places, ports, systems, tools
@@ -116,7 +116,7 @@ def test_a_broken_program_on_path_is_worse_than_none(
     programs: Callable[[str, str], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(build_presence, "_ANSWER_S", 0.3)
+    monkeypatch.setattr(answer_module, "_ANSWER_S", 0.3)
     programs(program, script)
     finding = found(name)
     assert finding.state is State.MISSING

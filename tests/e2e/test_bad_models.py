@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import cli
+from tests.command_line import espalier
 from tests.e2e import models
 
 # What is in the file: exit status, and words that the message must hold.
@@ -21,13 +21,6 @@ BAD = {
     "too much RAM": (models.larger_than_any_ram, 7, ["RAM", "262,144", "mps2_an386"]),
     "too much flash": (models.larger_than_any_flash, 7, ["flash", "983,040", "mps2_an386"]),
 }
-
-
-def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as caught:
-        cli.main(arguments)
-    assert isinstance(caught.value.code, int)
-    return caught.value.code
 
 
 @pytest.fixture(params=BAD.values(), ids=BAD.keys())
@@ -55,7 +48,7 @@ def test_bad_models(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     status, words = bad
-    assert run(verb, "bad.tflite") == status
+    assert espalier(verb, "bad.tflite") == status
     message = message_of(capsys.readouterr().err)
     assert "bad" in message
     for word in words:
@@ -95,7 +88,7 @@ def test_missing_tools_are_status_3_and_named(
     (tmp_path / "good.tflite").write_bytes(models.good())
     monkeypatch.chdir(tmp_path)
     hidden.add(tool)
-    assert run("deploy", "good.tflite", "--work", "work", *options) == 3
+    assert espalier("deploy", "good.tflite", "--work", "work", *options) == 3
     message = message_of(capsys.readouterr().err)
     assert tool in message
     assert "nstall" in message
@@ -120,7 +113,7 @@ def test_bad_inputs_are_found_before_anything_is_built(
     (tmp_path / "good.tflite").write_bytes(models.good())
     (tmp_path / "broken.npz").write_bytes(b"PK")
     monkeypatch.chdir(tmp_path)
-    assert run("deploy", "good.tflite", "--work", "work", "--inputs", spec) == 2
+    assert espalier("deploy", "good.tflite", "--work", "work", "--inputs", spec) == 2
     captured = capsys.readouterr().err
     assert word in message_of(captured)
     assert "build" not in captured
@@ -129,7 +122,7 @@ def test_bad_inputs_are_found_before_anything_is_built(
 def test_a_wrong_key_in_a_run_toml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "run.toml"
     config.write_text("[train]\nepoch = 3\n")
-    assert run("run", str(config)) == 2
+    assert espalier("run", str(config)) == 2
     message = message_of(capsys.readouterr().err)
     assert str(config) in message
     assert "unknown key train.epoch. Did you mean 'epochs'?" in message
@@ -140,12 +133,12 @@ def test_an_unknown_emulator_names_the_boards_own(
 ) -> None:
     path = tmp_path / "good.tflite"
     path.write_bytes(models.good())
-    assert run("deploy", str(path), "--emulator", "renode") == 2
+    assert espalier("deploy", str(path), "--emulator", "renode") == 2
     assert "auto, qemu, unicorn" in message_of(capsys.readouterr().err)
 
 
 def test_a_keras_model_needs_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "model.keras"
     path.write_bytes(b"")
-    assert run("deploy", str(path)) == 2
+    assert espalier("deploy", str(path)) == 2
     assert "no --data" in message_of(capsys.readouterr().err)

@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import cli
 from pipeline.paths import boards_path
+from tests.command_line import espalier
 from tests.e2e import models
 
 
 def run(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["build", *map(str, arguments)])
-    assert isinstance(caught.value.code, int)
-    return caught.value.code
+    return espalier("build", *arguments)
 
 
 @pytest.mark.slow

@@ -10,21 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import cli
 from pipeline.plan.constant_channels import remove
 from pipeline.plan.constant_channels.choose import Choice
 from pipeline.plan.constant_channels.intervals import Reach
 from pipeline.plan.constant_channels.rewrite import rewrite
 from pipeline.records import Graph
 from pipeline.reference import ReferenceModel
+from tests.command_line import espalier
 from tests.small_models import dead_network
 
 
 def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["-q", *arguments])
-    assert isinstance(caught.value.code, int)
-    return caught.value.code
+    return espalier("-q", *arguments)
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import cli
 from pipeline.device.board import load_board
 from pipeline.reference import ReferenceModel
 from pipeline.stages import plan_model
+from tests.command_line import espalier
 from tests.e2e import models
 
 TOOLS = {
@@ -30,10 +30,7 @@ pytestmark = [pytest.mark.emulator, pytest.mark.slow]
 
 
 def deploy(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["-q", "deploy", *arguments])
-    assert isinstance(caught.value.code, int)
-    return caught.value.code
+    return espalier("-q", "deploy", *arguments)
 
 
 @pytest.mark.parametrize(("toolchain", "emulator"), WAYS)

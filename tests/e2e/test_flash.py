@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import cli
 from pipeline.build import registry
 from pipeline.device import board as board_module
 from pipeline.errors import DeviceError
 from pipeline.records import Board
 from pipeline.stages import flashed as flashed_module
-from tests.desk import FakePlatformIO, nano33
+from tests.command_line import espalier
+from tests.desk import nano33
 from tests.e2e import models
+from tests.fake_platformio import FakePlatformIO
 from tests.simulated_board import PluggedIn, SimulatedBoard
 
 pytestmark = pytest.mark.slow
@@ -39,10 +40,7 @@ def flash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flash:
     monkeypatch.setattr(board_module, "load_board", load)
 
     def run(*arguments: str) -> int:
-        with pytest.raises(SystemExit) as caught:
-            cli.main(["flash", *arguments, "--board", "mps2_an386"])
-        assert isinstance(caught.value.code, int)
-        return caught.value.code
+        return espalier("flash", *arguments, "--board", "mps2_an386")
 
     return run
 
@@ -65,8 +63,8 @@ def test_a_file_becomes_a_board_that_runs_it(
     assert len({application, loader, again}) == 3
     assert report["model"]["name"] == "my run"
     (call,) = platformio.calls
-    assert call["variables"]["ESPALIER_MODEL_NAME"] == "my_run"
-    assert call["variables"]["ESPALIER_BUILD_ID"] == report["build_id"]
+    assert call.variables["ESPALIER_MODEL_NAME"] == "my_run"
+    assert call.variables["ESPALIER_BUILD_ID"] == report["build_id"]
 
     flashed = flashed_module.recall(report["build_id"])
     assert flashed.tflite.read_bytes() == model.read_bytes()
@@ -84,7 +82,7 @@ def test_firmware_without_a_model(
     report = json.loads(figures.read_text())
     assert (report["engine"], report["model"]["name"]) == ("echo", "echo")
     (call,) = platformio.calls
-    assert "mps2_an386-echo" in call["arguments"]
+    assert "mps2_an386-echo" in call.arguments
     # There is no model that a measurement could look for.
     with pytest.raises(DeviceError, match="did not flash"):
         flashed_module.recall(report["build_id"])

@@ -30,8 +30,7 @@ source = "synthetic:80"
 size = 32
 
 [model]
-architecture = "mobilenet_v1"
-alpha = 0.1
+architecture = "ds_cnn"
 
 [train]
 epochs = {epochs}
@@ -61,14 +60,29 @@ def start(folder: Path, *options: str, verb: str = "run") -> subprocess.Complete
     )
 
 
-def test_from_run_toml_to_report(tmp_path: Path) -> None:
-    (tmp_path / "run.toml").write_text(CONFIG.format(epochs=1))
-    first = start(tmp_path)
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with run.toml and a run that has trained; what comes behind starts from there."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "run.toml").write_text(CONFIG.format(epochs=1))
+    done = start(folder, verb="train")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def trained(once: Path, tmp_path: Path) -> Path:
+    """A copy of it, for one test."""
+    return shutil.copytree(once, tmp_path, dirs_exist_ok=True)
+
+
+def test_from_run_toml_to_report(trained: Path) -> None:
+    first = start(trained)
     assert first.returncode == 0, first.stderr
     for words in ("float", "int8 on the device", "0 of", "instructions per inference"):
         assert words in first.stdout
 
-    root = tmp_path / "runs" / "tiny"
+    root = trained / "runs" / "tiny"
     report = json.loads((root / "report" / "report.json").read_text())
     check_page(root, report)
     accuracy, deployment = report["accuracy"], report["deployment"]
@@ -82,14 +96,14 @@ def test_from_run_toml_to_report(tmp_path: Path) -> None:
         assert manifest["outputs"]
         assert len(manifest["key"]) == 64
 
-    again = start(tmp_path)
+    again = start(trained)
     assert again.returncode == 0, again.stderr
     assert again.stdout == first.stdout
     assert again.stderr.count("up to date") == 7
     assert "epoch" not in again.stderr
 
     # Another seed of nothing but the last stages leaves the model as it is.
-    third = start(tmp_path, "--set", "deploy.samples=5")
+    third = start(trained, "--set", "deploy.samples=5")
     assert third.returncode == 0, third.stderr
     assert third.stderr.count("up to date") == 5
     assert "0 of 5 outputs differ" in third.stdout
@@ -104,7 +118,7 @@ def test_from_run_toml_to_report(tmp_path: Path) -> None:
     assert shown.stdout == third.stdout
 
     shutil.rmtree(root / "plan")
-    fourth = start(tmp_path, "--set", "deploy.samples=5")
+    fourth = start(trained, "--set", "deploy.samples=5")
     assert fourth.stderr.count("up to date") == 6
 
 
@@ -142,12 +156,12 @@ epochs = 1
 """
 
 
-def test_a_run_prunes_between_training_and_quantization(tmp_path: Path) -> None:
-    (tmp_path / "run.toml").write_text(CONFIG.format(epochs=1) + PRUNE)
-    first = start(tmp_path)
+def test_a_run_prunes_between_training_and_quantization(trained: Path) -> None:
+    (trained / "run.toml").write_text(CONFIG.format(epochs=1) + PRUNE)
+    first = start(trained)
     assert first.returncode == 0, first.stderr
     assert "pruned by l1" in first.stdout
-    root = tmp_path / "runs" / "tiny"
+    root = trained / "runs" / "tiny"
     report = json.loads((root / "report" / "report.json").read_text())
     pruned = report["prune"]
     assert pruned["after"]["params"] < pruned["before"]["params"] == report["train"]["params"]
@@ -156,15 +170,15 @@ def test_a_run_prunes_between_training_and_quantization(tmp_path: Path) -> None:
     assert pruned["after"]["accuracy"] == report["accuracy"]["float"]["plain"]
     assert (root / "prune" / "model.keras").is_file()
 
-    again = start(tmp_path)
+    again = start(trained)
     assert again.stdout == first.stdout
     assert again.stderr.count("up to date") == 8
-    other = start(tmp_path, "--set", "prune.ratio=0.5", "--set", "deploy.samples=2")
+    other = start(trained, "--set", "prune.ratio=0.5", "--set", "deploy.samples=2")
     assert other.returncode == 0, other.stderr
     assert "train: up to date" in other.stderr
     assert "prune: up to date" not in other.stderr
 
-    wrong = start(tmp_path, "--set", "prune.method=l1-fliter")
+    wrong = start(trained, "--set", "prune.method=l1-fliter")
     assert wrong.returncode == 2
     assert "Did you mean 'l1-filter'?" in wrong.stderr
 
@@ -206,19 +220,19 @@ def test_an_interrupted_training_goes_on(tmp_path: Path) -> None:
     assert not holds(lines, "epoch 1 of")
 
 
-def test_an_interrupted_fine_tuning_goes_on(tmp_path: Path) -> None:
+def test_an_interrupted_fine_tuning_goes_on(trained: Path) -> None:
     steps = '[prune]\nmethod = "magnitude"\nratio = 0.3\nepochs = 3\noptions = ["iterations=2"]\n'
-    (tmp_path / "run.toml").write_text(CONFIG.format(epochs=1) + steps)
-    arguments = command(tmp_path)[4:]
-    lines = stop_at(["quantize", *arguments], "epoch 2 of 6", signal.SIGINT, tmp_path)
+    (trained / "run.toml").write_text(CONFIG.format(epochs=1) + steps)
+    arguments = command(trained)[4:]
+    lines = stop_at(["quantize", *arguments], "epoch 2 of 6", signal.SIGINT, trained)
     assert holds(lines, "go on with")
-    lines = stop_at(["quantize", *arguments], "epoch 5 of 6", signal.SIGKILL, tmp_path)
+    lines = stop_at(["quantize", *arguments], "epoch 5 of 6", signal.SIGKILL, trained)
     assert holds(lines, "train: up to date")
     assert holds(lines, "resuming after epoch 2")
     assert not holds(lines, "epoch 2 of 6")
-    root = tmp_path / "runs" / "tiny"
+    root = trained / "runs" / "tiny"
     assert not (root / "prune").exists()
-    last = start(tmp_path, verb="quantize")
+    last = start(trained, verb="quantize")
     assert last.returncode == 0, last.stderr
     # Of the first iteration nothing is trained again.
     assert "resuming after epoch 3" in last.stderr
@@ -233,7 +247,7 @@ def test_an_interrupted_fine_tuning_goes_on(tmp_path: Path) -> None:
 def test_the_verb_goes_on_as_well(tmp_path: Path) -> None:
     from pipeline.model import build_model
 
-    build_model("mobilenet_v1", (32, 32, 3), 2, alpha=0.1).save(tmp_path / "model.keras")
+    build_model("ds_cnn", (32, 32, 3), 2).save(tmp_path / "model.keras")
     arguments = ["prune", "model.keras", "--ratio", "0.3", "--data", "synthetic:80"]
     arguments += ["--epochs", "4", "--out", "small.keras"]
     lines = stop_at(arguments, "epoch 2 of 4", signal.SIGINT, tmp_path)

@@ -22,6 +22,7 @@ from tests import one_op
 from tests.compiled import HostCompiler
 from tests.exact import ReferenceTensors, assert_exact, assert_sane, samples
 from tests.ops import slow
+from tests.tflite_models import ModelBuilder
 
 # id: (input shape, input quantization, options of one_op.fully_connected).
 CASES: dict[str, tuple[tuple[int, ...], one_op.Quant, dict[str, Any]]] = {
@@ -161,7 +162,7 @@ def test_the_direct_kernel_stays_in_its_tensors(
 
 def chosen(shapes: Sequence[one_op.Pair], **options: Any) -> list[str]:
     """Kernels of layers of (inputs, outputs) in one model."""
-    builder, rng = one_op.ModelBuilder(), np.random.default_rng(0)
+    builder, rng = ModelBuilder(), np.random.default_rng(0)
     inputs, outputs = [], []
     for length, count in shapes:
         x = builder.tensor(f"x{length}_{count}", (1, length), scale=0.05, zero_point=3)
@@ -271,7 +272,7 @@ def test_absurd_scales_are_refused(compiler: HostCompiler) -> None:
 
 
 def test_shuffled_weights_are_refused() -> None:
-    builder = one_op.ModelBuilder()
+    builder = ModelBuilder()
     x = builder.tensor("x", (1, 4), scale=0.1)
     y = one_op.fully_connected(builder, np.random.default_rng(0), x, outputs=2)
     builder.subgraph.operators[0].builtinOptions.weightsFormat = 1

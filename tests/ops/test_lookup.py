@@ -15,6 +15,7 @@ from pipeline.plan.graph import parse_graph
 from tests import one_op
 from tests.compiled import HostCompiler
 from tests.exact import ReferenceTensors, assert_exact, assert_sane
+from tests.tflite_models import ModelBuilder
 
 KINDS = (
     "HARD_SWISH",
@@ -110,7 +111,7 @@ def test_refusals(kind: str, options: dict[str, Any], message: str) -> None:
 
 
 def test_other_shape_is_refused() -> None:
-    builder = one_op.ModelBuilder()
+    builder = ModelBuilder()
     x = builder.tensor("x", (1, 4), scale=0.1)
     y = builder.tensor("y", (1, 5), scale=0.1)
     builder.operator("RELU", [x], [y])

@@ -13,6 +13,7 @@ from pipeline.plan.graph import parse_graph
 from tests import one_op
 from tests.compiled import HostCompiler
 from tests.exact import assert_exact, assert_sane
+from tests.tflite_models import ModelBuilder
 
 # id: (input shape, input quantization, options of one_op.mean).
 CASES: dict[str, tuple[tuple[int, ...], one_op.Quant, dict[str, Any]]] = {
@@ -85,7 +86,7 @@ def test_axes_apart_are_refused() -> None:
 
 @pytest.mark.parametrize("axis", [4, -5, 100])
 def test_axis_that_does_not_exist_is_refused(axis: int) -> None:
-    builder = one_op.ModelBuilder()
+    builder = ModelBuilder()
     x = builder.tensor("x", (1, 3, 3, 3), scale=0.1)
     y = builder.tensor("y", (3, 3, 3), scale=0.1)
     axes = builder.constant("axes", [axis], dtype="int32")

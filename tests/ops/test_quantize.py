@@ -13,6 +13,7 @@ from pipeline.records import KernelTarget
 from tests import one_op
 from tests.compiled import HostCompiler
 from tests.exact import assert_exact, assert_sane
+from tests.tflite_models import ModelBuilder
 
 # id: (input type and quantization, output type and quantization).
 CASES: dict[str, tuple[tuple[str, one_op.Quant], tuple[str, one_op.Quant]]] = {
@@ -33,7 +34,7 @@ CASES: dict[str, tuple[tuple[str, one_op.Quant], tuple[str, one_op.Quant]]] = {
 
 
 def model_of(source: tuple[str, one_op.Quant], target: tuple[str, one_op.Quant]) -> bytes:
-    builder = one_op.ModelBuilder()
+    builder = ModelBuilder()
     dtype, (scale, zero_point) = source
     x = builder.tensor("x", (1, 256), dtype=dtype, scale=scale, zero_point=zero_point)
     rng = np.random.default_rng(0)

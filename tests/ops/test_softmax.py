@@ -12,6 +12,7 @@ from pipeline.plan.graph import parse_graph
 from tests import one_op
 from tests.compiled import HostCompiler
 from tests.exact import assert_exact, assert_sane
+from tests.tflite_models import ModelBuilder
 
 SHAPES = [(1, 1), (1, 2), (1, 3), (1, 12), (1, 300), (7, 5), (1, 2, 3, 4), (6,)]
 SCALES = [1e-6, 1e-3, 0.02, 0.1, 0.5, 1.0, 7.0, 15.99, 16.0, 40.0, 1e9]
@@ -80,7 +81,7 @@ def test_any_scale(
 
 
 def test_another_output_scale_is_refused() -> None:
-    builder = one_op.ModelBuilder()
+    builder = ModelBuilder()
     x = builder.tensor("x", (1, 4), scale=0.1)
     y = builder.tensor("y", (1, 4), scale=0.1)
     builder.operator("SOFTMAX", [x], [y], "SoftmaxOptions", beta=1.0)

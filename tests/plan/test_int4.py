@@ -14,6 +14,7 @@ from pipeline.plan.write import write_tflite
 from pipeline.records import INT4, KernelTarget
 from pipeline.reference import ReferenceModel
 from tests import one_op
+from tests.tflite_models import ModelBuilder
 
 
 def test_the_first_value_lies_low() -> None:
@@ -67,7 +68,7 @@ def test_it_computes_what_the_same_integers_of_a_byte_do() -> None:
 
 
 def test_channels_that_are_removed_leave_the_others_at_four_bits() -> None:
-    builder, rng = one_op.ModelBuilder(), np.random.default_rng(0)
+    builder, rng = ModelBuilder(), np.random.default_rng(0)
     x = builder.tensor("x", (1, 4, 4, 3), scale=0.05, zero_point=-10)
     options = {"filter_dtype": INT4, "filter_limits": (-7, 7), "filter_scale": 0.01}
     # Biases far below what a ReLU lets through.
@@ -101,7 +102,7 @@ def test_flash_counts_packed_weights(target: KernelTarget) -> None:
 
 
 def test_a_cut_filter_is_damage() -> None:
-    data = one_op.ModelBuilder()
+    data = ModelBuilder()
     x = data.tensor("x", (1, 8), scale=0.5)
     filter_ = data.constant("filter", np.ones((3, 8)), dtype=INT4, scale=0.1)
     buffer = data.model.buffers[data.subgraph.tensors[filter_].buffer]
@@ -113,7 +114,7 @@ def test_a_cut_filter_is_damage() -> None:
 
 
 def test_transpose_conv_takes_no_int4() -> None:
-    builder, rng = one_op.ModelBuilder(), np.random.default_rng(0)
+    builder, rng = ModelBuilder(), np.random.default_rng(0)
     x = builder.tensor("x", (1, 4, 4, 3), scale=0.05)
     y = one_op.transpose_conv(builder, rng, x, channels=2, size=(8, 8))
     (filter_,) = (each for each in builder.subgraph.tensors if each.name == b"filter")

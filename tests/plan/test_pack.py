@@ -10,12 +10,7 @@ import pytest
 from pipeline.plan.pack import pack
 from tests import one_op
 from tests.small_models import SMALL_MODELS
-
-
-def unpacked(tflite: bytes) -> Any:
-    from ai_edge_litert import schema_py_generated as schema
-
-    return schema.ModelT.InitFromPackedBuf(tflite)
+from tests.tflite_models import unpacked
 
 
 def facts(value: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,17 +14,11 @@ from tests import one_op
 from tests.exact import ReferenceTensors, samples
 from tests.shared import REFERENCE_MODELS, shared_path
 from tests.small_models import SMALL_MODELS, image
-from tests.tflite_models import ModelBuilder
+from tests.tflite_models import ModelBuilder, unpacked
 
 
 def parse(tflite: bytes) -> Graph:
     return parse_graph(tflite, "model", "model.tflite")
-
-
-def unpacked(tflite: bytes) -> Any:
-    from ai_edge_litert import schema_py_generated as schema
-
-    return schema.ModelT.InitFromPackedBuf(tflite)
 
 
 def written(tflite: bytes) -> bytes:

@@ -204,6 +204,30 @@ def operations() -> keras.Model:
     return keras.Model(inputs, layers.Dense(3, name="head")(x), name="operations")
 
 
+def mobilenet_v1(alpha: float) -> keras.Model:
+    return keras.applications.MobileNet((32, 32, 3), alpha=alpha, weights=None, classes=2)
+
+
+def detector() -> keras.Model:
+    """A small network of the kind that is deployed: stem, residual block, head."""
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((16, 16, 3), name="image")
+    x = layers.Conv2D(8, 3, strides=2, padding="same", use_bias=False, name="stem")(inputs)
+    x = layers.BatchNormalization(name="stem_bn")(x)
+    x = layers.ReLU(6.0, name="stem_relu")(x)
+    y = layers.Conv2D(24, 1, name="expand")(x)
+    y = layers.BatchNormalization(name="expand_bn")(y)
+    y = layers.ReLU(6.0, name="expand_relu")(y)
+    y = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(y)
+    y = layers.BatchNormalization(name="depthwise_bn")(y)
+    y = layers.Conv2D(8, 1, name="project")(y)
+    x = layers.Add(name="add")([x, y])
+    x = layers.Conv2D(32, 1, activation="relu", name="last")(x)
+    x = layers.GlobalAveragePooling2D(name="gap")(x)
+    outputs = layers.Dense(2, activation="softmax", name="head")(x)
+    return randomise(keras.Model(inputs, outputs, name="detector"))
+
+
 def one_dimension() -> keras.Model:
     inputs = keras.Input((16, 3), name="signal")
     x = layers.Conv1D(6, 3, name="a")(inputs)

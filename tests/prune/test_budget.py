@@ -279,6 +279,25 @@ def test_recalibration_takes_the_mean_of_all_samples() -> None:
             np.testing.assert_array_equal(after[weight.path], old)
 
 
+def test_recalibration_knows_no_dropout() -> None:
+    # What is random in training would give other weights each time, from which an interrupted
+    # fine-tuning does not go on.
+    plain = classifier()
+    inputs = keras.Input(plain.input_shape[1:])
+    x = layers.Conv2D(6, 3, name="conv")(inputs)
+    x = layers.SpatialDropout2D(0.5)(layers.GaussianNoise(1.0)(layers.Dropout(0.5)(x)))
+    x = layers.GlobalAveragePooling2D()(layers.BatchNormalization(name="norm")(x))
+    model = keras.Model(inputs, layers.Dense(plain.output_shape[-1], activation="softmax")(x))
+    data = labelled(plain, 70)
+    recalibrate(model, data)
+    norm, once = model.get_layer("norm"), model.get_weights()
+    seen = keras.Model(inputs, model.get_layer("conv").output).predict(data.x[0], verbose=0)
+    np.testing.assert_allclose(norm.moving_mean, seen.mean(axis=(0, 1, 2)), rtol=1e-3, atol=1e-3)
+    recalibrate(model, data)
+    for one, other in zip(once, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_an_accuracy_that_does_not_remain_is_an_error() -> None:
     budget = Budget(limits={"macs": 10**9}, accuracy=0.8)
     with pytest.raises(DoesNotFitError, match=r"at most 0\.7000, 0\.1000 too little"):

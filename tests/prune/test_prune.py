@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import keras
 import numpy as np
 import pytest
@@ -9,13 +7,9 @@ from keras import layers
 
 from pipeline.errors import ConfigError
 from pipeline.prune.facts import model_facts
-from pipeline.prune.prune import prune_once, result_as_json
+from pipeline.prune.prune import prune_once
 from pipeline.prune.select import Limits
-from tests.prune.models import chain, nested, randomise, residual, shapes, shared
-
-
-def mobilenet_v1(alpha: float) -> keras.Model:
-    return keras.applications.MobileNet((32, 32, 3), alpha=alpha, weights=None, classes=2)
+from tests.prune.models import chain, mobilenet_v1, nested, randomise, residual, shapes, shared
 
 
 def test_a_quarter_less_is_the_narrower_mobilenet() -> None:
@@ -140,19 +134,3 @@ def test_steps_are_told() -> None:
     prune_once(chain(), ratio=0.5, log=lines.append)
     assert lines[0] == "3 groups, 3 locks"
     assert lines[-1].startswith("proved: largest difference")
-
-
-def test_the_result_as_json() -> None:
-    result = prune_once(randomise(residual()), ratio=0.5, seed=3)
-    data = json.loads(json.dumps(result_as_json(result)))
-    assert data["before"]["params"] > data["after"]["params"]
-    assert data["before"]["accuracy"] is None
-    assert data["seed"] == 3
-    assert data["max_abs_difference"] < 1e-5
-    assert {"layer": "image", "reason": "model input"} in data["locked"]
-    group = next(g for g in data["groups"] if g["name"] == "expand0")
-    assert {"layer": "dw0", "weight": "kernel", "axis": 2} in group["members"]
-    assert group["channels"] == 12
-    assert group["kept"] == sorted(group["kept"])
-    assert len(group["kept"]) == 4
-    assert data["shortfalls"] == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import cli
+from tests.command_line import espalier
 from tests.small_models import residual_network
 
 
@@ -16,13 +16,6 @@ def model(tmp_path: Path) -> Path:
     path = tmp_path / "person.tflite"
     path.write_bytes(residual_network())
     return path
-
-
-def espalier(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as caught:
-        cli.main(["-q", *arguments])
-    assert isinstance(caught.value.code, int)
-    return caught.value.code
 
 
 def test_plan_shows_both_ends_of_the_arena(model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import threading
@@ -18,9 +17,10 @@ from pipeline.device.ports import Port, find_port
 from pipeline.device.protocol import Timeouts
 from pipeline.errors import DeviceError, DeviceTimeout, ProtocolError
 from pipeline.records import Board, Firmware, SourceTree
-from pipeline.report.progress import Reporter
 from pipeline.stages.uploading import Patience, upload_with_tries, verify
-from tests.desk import FakePlatformIO, esp32, nano33
+from tests.desk import esp32, nano33
+from tests.fake_platformio import FakePlatformIO
+from tests.notes import Notes
 from tests.simulated_board import BRIDGE, NANO_LOADER, Behaviour, PluggedIn, SimulatedBoard
 
 pytestmark = pytest.mark.slow
@@ -38,27 +38,6 @@ PATIENCE = Patience(
 # For what never comes.
 IMPATIENCE = dataclasses.replace(PATIENCE, return_s=2.0, answer_s=2.0)
 TOUCH_FAILED = "No device found on "
-
-
-class Notes(Reporter):
-    """Keeps what is reported."""
-
-    def __init__(self) -> None:
-        super().__init__(quiet=True)
-        self.lines: list[str] = []
-
-    def headline(self, text: str) -> None:
-        self.lines.append(text)
-
-    def log(self, text: str) -> None:
-        self.lines.append(text)
-
-    @contextlib.contextmanager
-    def steps(self, label: str) -> Iterator[Callable[[int, int], None]]:
-        yield lambda done, total: self.lines.append(f"{label}: {done} of {total}")
-
-    def has(self, text: str) -> bool:
-        return any(text in line for line in self.lines)
 
 
 @pytest.fixture
@@ -196,7 +175,7 @@ def test_esp32_goes_slower_the_second_time(
     port = go(image, esp32(), notes, tmp_path)
     assert port.path == board.names[0]
     assert board.events == ["uploaded"]
-    speeds = [call["variables"].get("ESPALIER_UPLOAD_SPEED") for call in platformio.calls]
+    speeds = [call.variables.get("ESPALIER_UPLOAD_SPEED") for call in platformio.calls]
     assert speeds == [None, "115200"]
     assert notes.has("try 2 of 3 on " + port.path + " at 115200 baud")
 
@@ -208,7 +187,7 @@ def test_esp32_asks_for_the_boot_button_at_last(
     platformio.plan("boot mode", "boot mode")
     go(image, esp32(), notes, tmp_path)
     assert notes.has("Hold the board's BOOT button down")
-    speeds = [call["variables"].get("ESPALIER_UPLOAD_SPEED") for call in platformio.calls]
+    speeds = [call.variables.get("ESPALIER_UPLOAD_SPEED") for call in platformio.calls]
     assert speeds == [None, "115200", "115200"]
 
 

@@ -1,4 +1,4 @@
-"""Loops of depthwise_conv_2d_3x3_dsp_s8.c and depthwise_conv_2d_dsp_s8.c in the kernels' dsp/."""
+"""Loops of depthwise_3x3_walk.c and depthwise_conv_2d_dsp_s8.c in the kernels' dsp/."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def prune_iterative(
         facts = model_facts(current)
         step = Step(
             name=f"iteration {iteration}",
-            removed=len(chosen.dropped_units()),
+            removed=chosen.num_removed,
             params=facts.params,
             macs=facts.macs,
             metrics=dict(evaluate(current)) if evaluate is not None else {},

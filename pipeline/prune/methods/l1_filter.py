@@ -80,7 +80,7 @@ def prune_l1_filter(
     groups, locks = _filters(trace, ignore)
     ratio = local_ratio(trace, groups, limits, ratio=ratio, keep_params=keep_params)
     plan = replace(select_filters(trace, groups, ratio, strategy, limits), seed=seed)
-    log(f"{len(groups)} groups, ratio {ratio:g}, {len(plan.dropped_units())} filters go")
+    log(f"{len(groups)} groups, ratio {ratio:g}, {plan.num_removed} filters go")
     return carry_out(
         model,
         trace,

@@ -89,7 +89,7 @@ def prune_multistage(
     steps: list[Step] = []
     before = 0.0
     for stage, target in enumerate(stage_ratios(ratio, stages), 1):
-        gone = len(plan.dropped_units())
+        gone = plan.num_removed
         ramp = CubicRamp(
             initial=before, final=target, begin=0, end=ramp_epochs, frequency=frequency
         )
@@ -103,7 +103,7 @@ def prune_multistage(
         facts = model_facts(materialise(masks.trace, plan))
         step = Step(
             name=f"stage {stage}",
-            removed=len(plan.dropped_units()) - gone,
+            removed=plan.num_removed - gone,
             params=facts.params,
             macs=facts.macs,
             metrics=dict(evaluate(masked.model)) if evaluate is not None else {},

@@ -55,7 +55,7 @@ def carry_out(
     after = model_facts(pruned, metrics.get("accuracy"))
     step = Step(
         name=method,
-        removed=len(plan.dropped_units()),
+        removed=plan.num_removed,
         params=after.params,
         macs=after.macs,
         metrics=metrics,

@@ -148,7 +148,7 @@ def prune_slimming(
     metrics = dict(evaluate(pruned)) if evaluate is not None else {}
     step = Step(
         name="slimming",
-        removed=len(result.plan.dropped_units()),
+        removed=result.plan.num_removed,
         params=result.after.params,
         macs=result.after.macs,
         metrics=metrics,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -109,9 +108,3 @@ def global_pooling(tracer: Tracer, call: Call, inputs: list[Value]) -> list[Valu
     """Global average or maximum over all positions."""
     axes = tuple(range(1, len(inputs[0].shape) - 1))
     return reduced(tracer, call, inputs[0], axes, call.layer.keepdims)
-
-
-def elements(shape: Shape) -> int | None:
-    """Entries of a tensor without its batch; None where a size is open."""
-    sizes = shape[1:]
-    return None if None in sizes else math.prod(_size(size) for size in sizes)

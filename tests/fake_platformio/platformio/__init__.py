@@ -1,1 +1,1 @@
-"""Stands in for PlatformIO where tests start it as a program; see __main__.py."""
+"""The program of tests/fake_platformio; see __main__.py."""

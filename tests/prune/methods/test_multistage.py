@@ -16,13 +16,9 @@ from pipeline.prune.select import Limits
 from pipeline.prune.surgery import weight_named
 from pipeline.prune.trace import trace_model
 from tests.prune.methods.training import Trainer
-from tests.prune.models import predictions, randomise, residual, shapes
+from tests.prune.models import mobilenet_v1, predictions, randomise, residual, shapes
 
 LOOSE = Limits(round_to=1, min_channels=1)
-
-
-def mobilenet_v1(alpha: float) -> keras.Model:
-    return keras.applications.MobileNet((32, 32, 3), alpha=alpha, weights=None, classes=2)
 
 
 def test_groups_of_the_paper() -> None:

@@ -12,6 +12,7 @@ from pipeline.plan.graph import parse_graph
 from pipeline.plan.write import write_tflite
 from pipeline.records import Graph, KernelTarget
 from tests import one_op
+from tests.tflite_models import ModelBuilder
 
 RUNTIME_BYTES = 5_000
 
@@ -53,7 +54,7 @@ class PlannedImages:
 
 def network(seed: int = 0) -> bytes:
     """Convolutions, a depthwise one among them, and a classifier."""
-    builder, rng = one_op.ModelBuilder(), np.random.default_rng(seed)
+    builder, rng = ModelBuilder(), np.random.default_rng(seed)
     x = builder.tensor("x", (1, 8, 8, 3), scale=1 / 64)
     y = one_op.conv_2d(builder, rng, x, channels=8, activation="RELU", output=(0.2, -128))
     y = one_op.depthwise_conv_2d(builder, rng, y, output=(0.5, 3))

@@ -14,6 +14,7 @@ from tests import one_op
 from tests.compiled import HostCompiler
 from tests.exact import assert_exact
 from tests.quantize.low_bit.images import PlannedImages, network_graph, samples
+from tests.tflite_models import ModelBuilder
 
 
 def lowered(budget: int | None, kernel_bytes: int = 0) -> LowBitResult:
@@ -97,7 +98,7 @@ def test_divergence_is_a_share_of_the_variance() -> None:
 
 
 def test_filters_that_layers_share_are_left_alone() -> None:
-    builder, rng = one_op.ModelBuilder(), np.random.default_rng(0)
+    builder, rng = ModelBuilder(), np.random.default_rng(0)
     x = builder.tensor("x", (1, 4, 4, 8), scale=0.05)
     y = one_op.conv_2d(builder, rng, x, channels=8, output=(0.05, 0))
     z = one_op.conv_2d(builder, rng, y, channels=8, output=(0.05, 0))

@@ -19,12 +19,6 @@ static inline uint32_t load_word(const void *from) {
   return word;
 }
 
-static inline uint32_t load_half(const void *from) {
-  uint16_t half;
-  __builtin_memcpy(&half, from, sizeof half);
-  return half;
-}
-
 static inline void store_word(void *to, uint32_t word) { __builtin_memcpy(to, &word, sizeof word); }
 
 static inline void store_half(void *to, uint32_t half) {

@@ -2,99 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from pipeline.errors import UnsupportedModelError
 from pipeline.ops.convolution import attrs_of
-from pipeline.plan.constant_channels.intervals import reaches_of
-from pipeline.plan.constant_channels.remove import SlimModel, remove_constant_channels
-from pipeline.plan.graph import parse_graph
-from pipeline.records import Graph, OpKind
+from pipeline.records import OpKind
 from tests import one_op
 from tests.compiled import HostCompiler
-from tests.exact import ReferenceTensors, assert_exact, samples
+from tests.exact import assert_exact
+from tests.plan.constant_channels.networks import (
+    HIGH,
+    LOW,
+    RELU,
+    Network,
+    change_weights,
+    parse,
+    removed,
+    slim,
+)
 from tests.shared import REFERENCE_MODELS, shared_path
-from tests.small_models import branching_network, image, residual_network
-from tests.tflite_models import ModelBuilder
-
-# Biases that no accumulator of these small layers outweighs: a ReLU at its end, a saturated sum.
-LOW, HIGH = -2_000_000, 2_000_000
-
-# A ReLU whose zero point is its lower end, and an output whose upper end is far from it.
-RELU: one_op.Quant = (0.05, -128)
-
-
-def parse(tflite: bytes) -> Graph:
-    return parse_graph(tflite, "model", "model.tflite")
-
-
-def slim(tflite: bytes, *, inputs: int = 3) -> SlimModel:
-    """The model without constant channels, after checks that hold for every model."""
-    graph = parse(tflite)
-    made = remove_constant_channels(graph, tflite)
-    before, after = ReferenceTensors(tflite), ReferenceTensors(made.tflite)
-    after_graph = parse(made.tflite)
-    for x in samples(graph, count=inputs):
-        before.run(graph, x)
-        after.run(after_graph, x)
-        for expected, received in zip(graph.outputs, after_graph.outputs, strict=True):
-            np.testing.assert_array_equal(after.read(received), before.read(expected))
-    again = remove_constant_channels(after_graph, made.tflite)
-    assert [layer.removed for layer in again.channels] == [0] * len(again.channels)
-    assert len(again.graph.ops) == len(after_graph.ops)
-    assert (made.graph.name, made.graph.sha256) == (graph.name, graph.sha256)
-    return made
-
-
-def removed(made: SlimModel) -> list[int]:
-    return [layer.removed for layer in made.channels]
-
-
-class Network:
-    """A builder with an image, whose methods add layers of few channels.
-
-    Args:
-        size: height and width of the image.
-    """
-
-    def __init__(self, size: int = 5, channels: int = 3) -> None:
-        self.builder = ModelBuilder()
-        self.rng = np.random.default_rng(3)
-        self.x = image(self.builder, (1, size, size, channels))
-
-    def conv(self, x: int, bias: Sequence[int], **options: object) -> int:
-        """A convolution with a ReLU; LOW and HIGH are biases of constant channels."""
-        settings = {"activation": "RELU", "output": RELU, "kernel": (1, 1), **options}
-        return one_op.conv_2d(
-            self.builder, self.rng, x, channels=len(bias), bias=list(bias), **settings
-        )
-
-    def end(self, x: int, **options: object) -> bytes:
-        """The model, after a last layer that reads every channel of x."""
-        settings = {"channels": 2, "kernel": (1, 1), **options}
-        return self.finish(one_op.conv_2d(self.builder, self.rng, x, **settings))
-
-    def finish(self, *outputs: int) -> bytes:
-        """The model with these outputs."""
-        return self.builder.build([self.x], list(outputs))
-
-
-def change_weights(
-    builder: ModelBuilder, y: int, change: Callable[[npt.NDArray[np.int8]], None]
-) -> None:
-    """Let `change` alter the filter of the layer that computes y."""
-    operator = next(o for o in builder.subgraph.operators if o.outputs[0] == y)
-    tensor = builder.subgraph.tensors[operator.inputs[1]]
-    buffer = builder.model.buffers[tensor.buffer]
-    weights = buffer.data.view(np.int8).reshape(tensor.shape).copy()
-    change(weights)
-    buffer.data = weights.ravel().view(np.uint8)
+from tests.small_models import residual_network
 
 
 def test_a_dead_relu_goes_also_before_padding() -> None:
@@ -386,164 +314,6 @@ def test_nothing_to_remove_leaves_the_file_alone() -> None:
     made = slim(tflite)
     assert made.tflite is tflite
     assert made.graph == parse(tflite)
-
-
-def test_absurd_scales_are_refused() -> None:
-    net = Network()
-    with pytest.raises(UnsupportedModelError, match="scaled results must stay below"):
-        slim(net.end(net.x, filter_scale=1e9, output=(1e-9, 0)))
-
-
-def random_network(seed: int, operators: int = 8) -> bytes:
-    """Layers in a row with side branches, many of their channels dead, saturated or unread."""
-    builder = ModelBuilder()
-    rng = np.random.default_rng(seed)
-    size, channels = int(rng.integers(3, 7)), int(rng.integers(1, 5))
-    x = tensor = image(builder, (1, size, size, channels))
-    shapes = {tensor: one_op.shape_of(builder, tensor)}
-    for _ in range(operators):
-        tensor = _random_layer(builder, rng, tensor, list(shapes))
-        shapes[tensor] = one_op.shape_of(builder, tensor)
-    read = {index for operator in builder.subgraph.operators for index in operator.inputs}
-    last = one_op.fully_connected(
-        builder, rng, tensor, outputs=3, inputs=int(np.prod(shapes[tensor])), filter_scale=0.002
-    )
-    ends = [index for index in shapes if index not in read and index not in (tensor, x)]
-    return builder.build([x], [last, *ends[: int(rng.integers(2))]])
-
-
-def _random_layer(
-    builder: ModelBuilder, rng: np.random.Generator, x: int, earlier: Sequence[int]
-) -> int:
-    shape = one_op.shape_of(builder, x)
-    output = (float(rng.uniform(0.03, 0.1)), int(rng.choice([-128, -128, 0, 127, -20])))
-    padding, kernel = str(rng.choice(["SAME", "VALID"])), (int(rng.integers(1, 4)),) * 2
-    if min(shape[1:3]) < kernel[0]:
-        padding = "SAME"
-    layer = {
-        "kernel": kernel,
-        "padding": padding,
-        "activation": str(rng.choice(["NONE", "RELU", "RELU6"])),
-        "output": output,
-        "per_channel": bool(rng.integers(2)),
-    }
-    alike = [index for index in earlier if one_op.shape_of(builder, index) == shape]
-    kind = int(rng.integers(15))
-    if kind <= 2:
-        groups = int(rng.choice([g for g in (1, 1, 2) if shape[3] % g == 0]))
-        channels = groups * int(rng.integers(1, 6 // groups))
-        y = one_op.conv_2d(
-            builder, rng, x, channels=channels, groups=groups, bias=_biases(rng, channels), **layer
-        )
-        _clear_some_weights(builder, rng, y)
-        return y
-    if kind <= 4:
-        multiplier = int(rng.integers(1, 3))
-        bias = _biases(rng, shape[3] * multiplier)
-        return one_op.depthwise_conv_2d(builder, rng, x, multiplier=multiplier, bias=bias, **layer)
-    if kind == 5:
-        return one_op.add(builder, rng, x, other=int(rng.choice(alike)), output=output)
-    if kind == 6:
-        pool = str(rng.choice(["MAX_POOL_2D", "AVERAGE_POOL_2D"]))
-        return one_op.pool_2d(builder, rng, x, kind=pool, padding="SAME", stride=(1, 1))
-    if kind == 7:
-        return one_op.pad(builder, rng, x, amounts=[(0, 0), (1, 0), (0, 1), (0, 0)])
-    if kind == 8:
-        flat = one_op.reshape(builder, rng, x, target=(1, int(np.prod(shape))))
-        return one_op.reshape(builder, rng, flat, target=shape)
-    if kind == 9:
-        function = str(rng.choice(["LOGISTIC", "TANH", "HARD_SWISH", "RELU6"]))
-        return one_op.function(builder, rng, x, kind=function)
-    if kind == 10:
-        gate = (1, 1, 1, int(rng.choice([1, shape[3]])))
-        return one_op.binary(
-            builder,
-            rng,
-            x,
-            kind=str(rng.choice(["MUL", "SUB", "MAXIMUM", "PRELU"])),
-            constant_shape=gate,
-            other_quant=one_op.quant_of(builder, x),
-            output=one_op.quant_of(builder, x),
-        )
-    if kind == 11:
-        quant = one_op.quant_of(builder, x)
-        others = [index for index in alike if one_op.quant_of(builder, index) == quant]
-        axis = int(rng.integers(2, 4)) if shape[3] < 6 else 2
-        return one_op.concatenation(builder, rng, [x, int(rng.choice(others))], axis=axis)
-    if kind == 12:
-        size = tuple(int(length) for length in rng.integers(1, 8, size=2))
-        resize = str(rng.choice(["RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"]))
-        return one_op.resize(builder, rng, x, kind=resize, size=size)
-    if kind == 13:
-        size = (2 * shape[1], shape[2])
-        return one_op.transpose_conv(builder, rng, x, channels=2, size=size, stride=(2, 1))
-    return _moved(builder, rng, x)
-
-
-def _moved(builder: ModelBuilder, rng: np.random.Generator, x: int) -> int:
-    """A transposition, or a part."""
-    shape = one_op.shape_of(builder, x)
-    if rng.integers(2):
-        order = (0, *(int(axis) + 1 for axis in rng.permutation(3)))
-        return one_op.transpose(builder, rng, x, order=order)
-    if shape[3] % 2 == 0 and rng.integers(2):
-        return one_op.split(builder, rng, x, kind="SPLIT", axis=3, sizes=[shape[3] // 2] * 2)[0]
-    if shape[1] % 2 == shape[2] % 2 == 0 and shape[3] < 3 and rng.integers(2):
-        return one_op.blocks(builder, rng, x, kind="SPACE_TO_DEPTH", block=2)
-    if shape[1] < 4 and rng.integers(2):
-        return one_op.tile(builder, rng, x, multiples=(1, 2, 1, int(rng.integers(1, 3))))
-    begin = [0, int(rng.integers(shape[1])), 0, int(rng.integers(shape[3]))]
-    return one_op.slice_(builder, rng, x, begin=begin, size=[-1] * 4)
-
-
-def _biases(rng: np.random.Generator, channels: int) -> list[int]:
-    values = rng.integers(-1000, 1000, size=channels)
-    return np.where(
-        rng.random(channels) < 0.5, rng.choice([LOW, HIGH], size=channels), values
-    ).tolist()
-
-
-def _clear_some_weights(builder: ModelBuilder, rng: np.random.Generator, y: int) -> None:
-    def clear(weights: npt.NDArray[np.int8]) -> None:
-        cleared = rng.random((len(weights), weights.shape[3])) < 0.2
-        weights[np.broadcast_to(cleared[:, np.newaxis, np.newaxis], weights.shape)] = 0
-
-    change_weights(builder, y, clear)
-
-
-@settings(max_examples=120, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 9))
-def test_random_networks(seed: int, operators: int) -> None:
-    slim(random_network(seed, operators), inputs=2)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32 - 1))
-def test_random_graphs_of_several_inputs_and_outputs(seed: int) -> None:
-    slim(branching_network(seed), inputs=1)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32 - 1))
-def test_no_value_leaves_its_bounds(seed: int) -> None:
-    tflite = random_network(seed)
-    graph = parse(tflite)
-    reaches = reaches_of(graph)
-    reference = ReferenceTensors(tflite)
-    for x in samples(graph, seed, count=2):
-        reference.run(graph, x)
-        for op in graph.ops:
-            values, reach = reference.read(op.outputs[0]), reaches[op.outputs[0]]
-            assert (values >= reach.low).all(), op.kind
-            assert (values <= reach.high).all(), op.kind
-
-
-def test_random_networks_lose_channels_and_run(compiler: HostCompiler) -> None:
-    """The random networks above would prove nothing if nothing in them went."""
-    made = [slim(random_network(seed), inputs=1) for seed in range(20)]
-    assert sum(any(removed(model)) for model in made) >= 5
-    for model in made[:4]:
-        assert_exact(model.tflite, compiler)
 
 
 @pytest.mark.parametrize("name", REFERENCE_MODELS)
