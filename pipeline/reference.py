@@ -132,6 +132,20 @@ def computed_values(tflite: bytes, wanted: Sequence[int]) -> dict[int, Array]:
         ) from error
 
 
+def allocated_shapes(tflite: bytes) -> dict[int, tuple[int, ...]]:
+    """Shapes of the first subgraph's tensors as TFLite works them out before it runs.
+
+    Those that depend on values are as the file has them.
+
+    Args:
+        tflite: the bytes of the file.
+    Raises:
+        UnsupportedModelError: the interpreter cannot load the model.
+    """
+    details = _interpreter(tflite, keep_tensors=True).get_tensor_details()
+    return {detail["index"]: tuple(detail["shape"].tolist()) for detail in details}
+
+
 def _interpreter(tflite: bytes, *, exact: bool = True, keep_tensors: bool = False) -> Any:
     """An interpreter that is ready to run; arguments as of `TensorProbe`.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,12 @@ Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 _INT32_END = 1 << 31
+
+# Multipliers beside a form's own that are tried, nearest first, where two steps ask for roundings
+# that are at most so far apart: another multiplier rounds the products elsewhere. About one channel
+# in 500 whose sums take 20 bits needs it.
+_NEIGHBOURS = sorted(range(-8, 9), key=abs)[1:]
+_NEAR = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +57,16 @@ class Steps:
         """[channels], the result of the lowest accumulator."""
         reached = (self.starts <= self.lowest).sum(axis=1, dtype=np.int64)
         return np.asarray(self.smallest + reached)
+
+    def only(self, channels: BoolArray) -> Steps:
+        """The steps of some channels."""
+        return Steps(
+            lowest=self.lowest[channels],
+            highest=self.highest[channels],
+            smallest=self.smallest,
+            results=self.results,
+            starts=self.starts[channels],
+        )
 
 
 def find_steps(
@@ -103,6 +120,26 @@ class Forms:
             exact=self.exact | other.exact,
         )
 
+    def spread(self, places: BoolArray) -> Forms:
+        """These forms at some of many channels; the others have none.
+
+        Args:
+            places: [channels], true where one of these belongs, in order.
+        """
+
+        def put(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            whole = np.zeros(len(places), dtype=values.dtype)
+            whole[places] = values
+            return whole
+
+        return Forms(
+            prescale=put(self.prescale),
+            multiplier=put(self.multiplier),
+            rounding=put(self.rounding),
+            shift=put(self.shift),
+            exact=put(self.exact),
+        )
+
 
 def fit_floor(
     steps: Steps, prescale: Int64Array, multiplier: Int64Array, shift: Int64Array
@@ -111,7 +148,29 @@ def fit_floor(
 
     Args:
         steps: to give.
-        prescale, multiplier, shift: [channels], of the forms.
+        prescale, multiplier, shift: [channels], of the forms; the multiplier may turn out to be a
+            neighbour of the one given.
+    """
+    forms, gap = _floor_forms(steps, prescale, multiplier, shift)
+    for more in _NEIGHBOURS:
+        near = ~forms.exact & (gap <= _NEAR)
+        if not near.any():
+            break
+        other, _ = _floor_forms(
+            steps.only(near), prescale[near], multiplier[near] + more, shift[near]
+        )
+        forms = forms.or_else(other.spread(near))
+    return forms
+
+
+def _floor_forms(
+    steps: Steps, prescale: Int64Array, multiplier: Int64Array, shift: Int64Array
+) -> tuple[Forms, Int64Array]:
+    """Forms of just these multipliers, and by how much the roundings that steps ask for conflict.
+
+    Returns:
+        The forms and, [channels], that difference; far above _NEAR where it is something else
+        that makes a form not exact.
     """
     usable = (multiplier >= 0) & (multiplier < _INT32_END) & (prescale >= 0) & (shift >= 0)
     p, m = np.where(usable, prescale, 0), np.where(usable, multiplier, 0)
@@ -133,14 +192,15 @@ def fit_floor(
     bottom, top = least.max(axis=1, initial=-_INT32_END), most.min(axis=1, initial=_INT32_END - 1)
     rounding = (bottom + top) >> 1
     sums = high(ends) + rounding[:, np.newaxis]
-    fits = (np.abs(rounding) < _INT32_END) & (np.abs(sums) < _INT32_END).all(axis=1)
-    return Forms(
+    usable &= (np.abs(rounding) < _INT32_END) & (np.abs(sums) < _INT32_END).all(axis=1)
+    forms = Forms(
         prescale=prescale,
         multiplier=multiplier,
         rounding=rounding,
         shift=shift,
-        exact=usable & (bottom <= top) & fits,
+        exact=usable & (bottom <= top),
     )
+    return forms, np.where(usable, bottom - top, _INT32_END)
 
 
 def check_nearest(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.records import INT4
 from tests import one_op
 from tests.one_op import Quant, quant_of, shape_of
 from tests.random_draw import SeededDraw
@@ -14,6 +15,8 @@ from tests.tflite_models import ModelBuilder
 
 # Of random bytes and weights, each evenly spread.
 _DEVIATION = 74.0
+# Weights of four bits whose products with inputs are spread as those of eight are.
+_FOUR_BITS = {"filter_dtype": INT4, "filter_limits": (-7, 7), "filter_scale": 0.17}
 # Of outputs, by what would suit them: others ask for other roundings, and so for other kernels.
 _SPREADS = (1, 1, 1, 1 / 12, 12)
 
@@ -32,6 +35,7 @@ class Sheet:
         self.outputs: list[int] = []
         self.input = -1
         self.varied = False
+        self.four_bits = False
 
     def image(self, channels: int, values: int, shortest: int = 3) -> int:
         """An input with about so many values at most."""
@@ -76,7 +80,7 @@ class Sheet:
             stride=(stride, stride),
             activation=activation,
             output=self.suit(x, taps, activation),
-            **{"padding": "SAME", **more},
+            **{"padding": "SAME", **self._weights(), **more},
         )
 
     def depthwise(self, x: int, kernel: tuple[int, int], stride: int, **more: Any) -> int:
@@ -104,8 +108,12 @@ class Sheet:
             outputs=outputs,
             activation=activation,
             output=self.suit(x, length, activation),
-            **more,
+            **{**self._weights(), **more},
         )
+
+    def _weights(self) -> dict[str, Any]:
+        """What convolutions and fully connected layers have in common."""
+        return _FOUR_BITS if self.four_bits else {}
 
     def build(self) -> bytes:
         """The model with all outputs."""

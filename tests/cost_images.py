@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import struct
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import capstone
 
-from pipeline.artifacts import read_json, write_json
+from pipeline.artifacts import write_json
 from pipeline.build.elf import open_elf
 from pipeline.estimate.runtime import parts_of
-from pipeline.records import DeployPlan, KernelTarget
 from pipeline.report.progress import Reporter
 from pipeline.stages import Request, Target, build_model
-from tests.cost_samples import SAMPLES, board_of, models
+from tests.cost_samples import SAMPLES, Sample, board_of, remembered
 
 _RUNTIME = (".text", ".data")
 _BRANCHES = ("b", "bl", "blx", "cbz", "cbnz")
@@ -40,21 +39,26 @@ class Code:
     needs: Mapping[str, frozenset[str]]
 
 
-def read_code(plans: Mapping[str, DeployPlan], log: Callable[[str], None]) -> Code:
-    """Build images until each kernel of some plans was in one, and look into them.
+def read_code(samples: Iterable[Sample], reporter: Reporter) -> Code:
+    """Build images until each kernel of some models was in one, and look into them.
 
     Args:
-        plans: by "name-target", as tests/cost_samples.py names what it measured.
-        log: told about each image.
+        samples: the models.
+        reporter: told how far it is.
     """
     sizes: dict[str, int] = {}
     needs: dict[str, frozenset[str]] = {}
-    for key, functions in _cover({key: parts_of(plan).functions for key, plan in plans.items()}):
-        symbols = _symbols(key, log)
-        for function in functions:
-            found = closure(symbols, function)
-            needs[function] = frozenset(found)
-            sizes.update({name: symbols[name]["bytes"] for name in found})
+    by_name = {sample.name: sample for sample in samples}
+    functions = {name: parts_of(sample.plan).functions for name, sample in by_name.items()}
+    images = list(_cover(functions))
+    with reporter.steps("images read") as step:
+        for done, (name, wanted) in enumerate(images, start=1):
+            symbols = _symbols(by_name[name])
+            for function in wanted:
+                found = closure(symbols, function)
+                needs[function] = frozenset(found)
+                sizes.update({one: symbols[one]["bytes"] for one in found})
+            step(done, len(images))
     return Code(sizes=sizes, needs=needs)
 
 
@@ -68,27 +72,30 @@ def _cover(functions: Mapping[str, Iterable[str]]) -> Iterable[tuple[str, set[st
         left -= taken
 
 
-def _symbols(key: str, log: Callable[[str], None]) -> dict[str, Any]:
+def _symbols(sample: Sample) -> dict[str, Any]:
     """Symbols of an image, built now or before; see `symbols_of`."""
-    path = SAMPLES / "images" / f"{key}.json"
-    if not path.is_file():
-        name, _, target = key.rpartition("-")
-        log(f"{key}: building")
-        make = dict(models())[name]
+    path = SAMPLES / "images" / f"{sample.name}.json"
+    found = remembered(path, sample.fingerprint)
+    if not found:
         with tempfile.TemporaryDirectory(prefix="espalier-costs-") as folder:
             model = Path(folder) / "model.tflite"
-            model.write_bytes(make())
+            model.write_bytes(sample.make())
             request = Request(
                 model=model, inputs="", work=Path(folder) / "work", command="make costs"
             )
-            board = board_of(KernelTarget(target))
             built = build_model(
-                request, Target(board=board, keep_constant_channels=True), Reporter(quiet=True)
+                request,
+                Target(board=board_of(sample.target), keep_constant_channels=True),
+                Reporter(quiet=True),
             )
-            path.parent.mkdir(exist_ok=True)
-            write_json(path, symbols_of(built / "firmware.elf"))
-    found: dict[str, Any] = read_json(path)
-    return found
+            found = {
+                "fingerprint": sample.fingerprint,
+                "symbols": symbols_of(built / "firmware.elf"),
+            }
+        path.parent.mkdir(exist_ok=True)
+        write_json(path, found)
+    symbols: dict[str, Any] = found["symbols"]
+    return symbols
 
 
 def closure(symbols: Mapping[str, Any], first: str) -> set[str]:

@@ -224,6 +224,28 @@ def _moves(sheet: Sheet) -> None:
     sheet.outputs.append(one_op.tile(builder, rng, x, multiples=[1, 1, 2, 1]))
 
 
+def _nibbles(sheet: Sheet) -> None:
+    """Convolutions with weights of four bits."""
+    sheet.four_bits = True
+    sheet.varied = sheet.draw.pick((True, False))
+    sheet.draw.pick((_pointwise, _spatial, _sliding, _large))(sheet)
+
+
+def _nibbles_grouped(sheet: Sheet) -> None:
+    sheet.four_bits = True
+    _grouped(sheet)
+
+
+def _nibbles_connected(sheet: Sheet) -> None:
+    sheet.four_bits = True
+    _connected(sheet)
+
+
+def _nibbles_few(sheet: Sheet) -> None:
+    sheet.four_bits = True
+    _few(sheet)
+
+
 # By name, with how many of each.
 SHEETS: Mapping[str, tuple[Callable[[Sheet], None], int]] = {
     "colour": (_colour, 3),
@@ -241,9 +263,15 @@ SHEETS: Mapping[str, tuple[Callable[[Sheet], None], int]] = {
     "elementwise": (_elementwise, 5),
     "reductions": (_reductions, 5),
     "moves": (_moves, 4),
+    "nibbles": (_nibbles, 10),
+    "nibbles_grouped": (_nibbles_grouped, 2),
+    "nibbles_connected": (_nibbles_connected, 4),
+    "nibbles_few": (_nibbles_few, 3),
 }
 RANDOM_SHEETS = 16
 NETWORKS = 24
+# The same with weights of four bits.
+NETWORKS_OF_FOUR_BITS = 12
 
 
 def sheets() -> Iterator[tuple[str, Callable[[], bytes]]]:
@@ -256,6 +284,9 @@ def sheets() -> Iterator[tuple[str, Callable[[], bytes]]]:
     for number in range(NETWORKS):
         kind = "held" if number % 2 else "network"
         yield f"{kind}-{number}", partial(network, number)
+    for number in range(NETWORKS_OF_FOUR_BITS):
+        kind = "held4" if number % 2 else "network4"
+        yield f"{kind}-{number}", partial(network, number, four_bits=True)
 
 
 def sheet(name: str, family: int, number: int) -> bytes:
@@ -280,9 +311,10 @@ def random_sheet(number: int) -> bytes:
     return maker.builder.build([x], list(dict.fromkeys(computed)))
 
 
-def network(number: int) -> bytes:
+def network(number: int, *, four_bits: bool = False) -> bytes:
     """A network of blocks as people build them, with sizes and widths of its own."""
-    sheet = Sheet(99, number)
+    sheet = Sheet(98 if four_bits else 99, number)
+    sheet.four_bits = four_bits
     draw = sheet.draw
     side = draw.integer(14, 48)
     sheet.input = x = sheet.tensor(

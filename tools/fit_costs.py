@@ -14,7 +14,7 @@ import argparse
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,9 +28,9 @@ from pipeline.estimate.loops.table import LOOPS
 from pipeline.estimate.plan import estimate_plan
 from pipeline.estimate.runs import kernel_runs
 from pipeline.estimate.runtime import parts_of
-from pipeline.records import DeployPlan, KernelTarget
+from pipeline.report.progress import Reporter
 from tests.cost_images import read_code
-from tests.cost_samples import BOARD, measured, models, plan_of
+from tests.cost_samples import BOARD, Sample, measured
 
 _PACKAGES = ("capstone", "numpy", "scipy", "unicorn")
 _KINDS = ("instructions", "cycles")
@@ -49,21 +49,27 @@ _ALIKE = {
 FloatArray = npt.NDArray[np.float64]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A model that was measured, with its plan.
+    """A model that was measured.
 
     Attributes:
-        name: with the target's after it.
-        plan: what ran.
-        sample: what tests/cost_samples.py remembers.
+        sample: its plan, and what it took.
         layers: of each layer with a kernel: its function, its counts, and what it took.
     """
 
-    name: str
-    plan: DeployPlan
-    sample: Mapping[str, Any]
-    layers: list[tuple[str, Mapping[str, int], Sequence[int]]] = field(default_factory=list)
+    sample: Sample
+    layers: tuple[tuple[str, Mapping[str, int], Sequence[int]], ...]
+
+    @property
+    def name(self) -> str:
+        """With the target's after it."""
+        return self.sample.name
+
+    @property
+    def took(self) -> Mapping[str, Any]:
+        """All of it together."""
+        return self.sample.took
 
     @property
     def is_held(self) -> bool:
@@ -76,20 +82,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--again", action="store_true", help="measure everything anew")
     options = parser.parse_args()
-    found = read_models(measured(print, again=options.again))
+    reporter = Reporter()
+    found = read_models(measured(reporter, again=options.again))
     fitted = [model for model in found if not model.is_held]
     clocks = {kind: clock_cost(fitted, place) for place, kind in enumerate(_KINDS)}
     report: dict[str, Any] = {
         "schema": 1,
         "made_by": "make costs",
-        "tools": {**tool_versions(_PACKAGES), "toolchain": found[0].sample["toolchain"]},
+        "tools": {**tool_versions(_PACKAGES), "toolchain": found[0].took["toolchain"]},
         "core": load_board(BOARD).core,
         "flash_wait_states": load_board(BOARD).flash_wait_states,
         "models": len(fitted),
         "errors": {},
     }
     report["kernels"] = fit_kernels(fitted, clocks)
-    report["code"] = fit_code(fitted, report["kernels"])
+    report["code"] = fit_code(fitted, report["kernels"], reporter)
     report["errors"] = errors_of(found, parse_costs(report), clocks)
     write_json(COSTS_PATH, report)
     print_errors(report)
@@ -97,22 +104,16 @@ def main() -> int:
     return 0
 
 
-def read_models(samples: Mapping[str, Mapping[str, Any]]) -> list[Model]:
-    """Plan every model again, and count its loops."""
+def read_models(samples: Sequence[Sample]) -> list[Model]:
+    """Count the loops of every model."""
     found = []
-    for target in KernelTarget:
-        for name, make in models():
-            key = f"{name}-{target.value}"
-            sample = samples.get(key, {"error": "not measured"})
-            if "error" in sample:
-                print(f"{key} left out: {sample['error']}", file=sys.stderr)
-                continue
-            model = Model(key, plan_of(make, target), sample)
-            for run, took in zip(kernel_runs(model.plan), sample["layers"], strict=True):
-                if run is not None:
-                    function = run.call.function
-                    model.layers.append((function, LOOPS[function](run), took))
-            found.append(model)
+    for sample in samples:
+        layers = [
+            (run.call.function, LOOPS[run.call.function](run), took)
+            for run, took in zip(kernel_runs(sample.plan), sample.took["layers"], strict=True)
+            if run is not None
+        ]
+        found.append(Model(sample=sample, layers=tuple(layers)))
     return found
 
 
@@ -123,9 +124,9 @@ def clock_cost(found: Sequence[Model], place: int) -> float:
         found: models.
         place: 0 for instructions, 1 for cycles.
     """
-    steps = np.array([len(model.plan.steps) for model in found], dtype=np.float64)
+    steps = np.array([len(model.sample.plan.steps) for model in found], dtype=np.float64)
     more = [
-        sum(took[place] for _, _, took in model.layers) - model.sample[_KINDS[place]]
+        sum(took[place] for _, _, took in model.layers) - model.took[_KINDS[place]]
         for model in found
     ]
     return float(np.polyfit(steps, np.array(more, dtype=np.float64), 1)[0])
@@ -171,18 +172,18 @@ def fit_prices(
     }, errors
 
 
-def fit_code(found: Sequence[Model], kernels: dict[str, Any]) -> dict[str, Any]:
+def fit_code(found: Sequence[Model], kernels: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Which functions each kernel needs, their sizes, and what a call takes in generated code."""
-    code = read_code({model.name: model.plan for model in found}, print)
+    code = read_code([model.sample for model in found], reporter)
     for function, kernel in kernels.items():
         kernel["symbols"] = sorted(code.needs[function])
     rows, wanted = [], []
     for model in found:
-        parts = parts_of(model.plan)
+        parts = parts_of(model.sample.plan)
         names = frozenset[str]().union(*(code.needs[function] for function in parts.functions))
         rows.append([1, parts.layers, parts.arguments])
         known = parts.table_bytes + sum(code.sizes[name] for name in names)
-        wanted.append(model.sample["runtime_bytes"] - known)
+        wanted.append(model.took["runtime_bytes"] - known)
     prices, _ = nnls(np.array(rows, dtype=np.float64), np.array(wanted, dtype=np.float64))
     base, layer, argument = (round(float(price), 2) for price in prices)
     return {
@@ -200,14 +201,14 @@ def errors_of(found: Sequence[Model], costs: Costs, clocks: Mapping[str, float])
     for model in found:
         if not model.is_held:
             continue
-        estimate = estimate_plan(model.plan, costs)
+        estimate = estimate_plan(model.sample.plan, costs)
         if estimate.unknown:
             print(f"{model.name} left out: no costs of {estimate.unknown}", file=sys.stderr)
             continue
         report["models"][model.name] = {
-            "instructions": _share(estimate.instructions, model.sample["instructions"]),
-            "cycles": _share(estimate.cycles, model.sample["cycles"]),
-            "runtime_bytes": _share(estimate.runtime_bytes, model.sample["runtime_bytes"]),
+            "instructions": _share(estimate.instructions, model.took["instructions"]),
+            "cycles": _share(estimate.cycles, model.took["cycles"]),
+            "runtime_bytes": _share(estimate.runtime_bytes, model.took["runtime_bytes"]),
         }
         runs = [layer for layer in estimate.layers if layer.function]
         for layer, (_, counts, took) in zip(runs, model.layers, strict=True):
@@ -242,7 +243,7 @@ def print_errors(report: Mapping[str, Any]) -> None:
         print(f"{function:<44}{kernel['layers']:>7}{text}")
     print("Held out of the fit:")
     for name, errors in report["errors"]["models"].items():
-        print(f"  {name:<42}" + "".join(f"{key} {errors[key]:+.1%}  " for key in errors))
+        print(f"  {name:<44}" + "".join(f"{key} {errors[key]:+.1%}  " for key in errors))
     for kind, cut in report["errors"]["layers"].items():
         print(
             f"  {cut['layers']} layers of {_TINY:,} {kind} and more: "

@@ -15,5 +15,6 @@ def parse(raw: RawOp) -> None:
         raw,
         "input and output must have the same type and number of elements",
         f"{x.dtype} {x.shape} and {output.dtype} {output.shape}",
-        "The file is damaged; convert the model again.",
+        "Shapes of an open batch may be wrong in the file: `espalier slim MODEL OUT.tflite` works "
+        "them out. Else the file is damaged; convert the model again.",
     )

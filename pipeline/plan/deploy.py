@@ -87,10 +87,16 @@ def constants_bytes(op: Op, plan: DeployPlan) -> int:
     return 0 if call is None else _constants_bytes(call)
 
 
+def kernel_function(op: Op, plan: DeployPlan) -> str | None:
+    """Name of the kernel that one operator of a plan calls; None where there is nothing to do."""
+    call = kernel_call(op, plan.graph, plan.target)
+    return None if call is None else call.function
+
+
 def kernel_functions(plan: DeployPlan) -> frozenset[str]:
     """Names of the kernels that a plan calls."""
-    calls = [kernel_call(op, plan.graph, plan.target) for op in plan.graph.ops]
-    return frozenset(call.function for call in calls if call is not None)
+    functions = [kernel_function(op, plan) for op in plan.graph.ops]
+    return frozenset(function for function in functions if function is not None)
 
 
 def _constants_bytes(call: KernelCall) -> int:

@@ -30,6 +30,8 @@ _DAMAGE = (
     ValueError,
     struct.error,
 )
+# For operators that reckon with the size of the batch.
+_SLIM_FIRST = " Sizes of an open batch become constants by `espalier slim MODEL OUT.tflite`."
 _FLOAT_DTYPES = ("float16", "float32", "float64")
 # Operators at the edge between real and quantized values.
 _EDGE_KINDS = ("DEQUANTIZE", "QUANTIZE")
@@ -235,7 +237,7 @@ class _Reader:
             supported = ", ".join(sorted(OpKind.__members__))
             raise UnsupportedModelError(
                 f"operators that engine {self._engine} cannot run. Received: {', '.join(unknown)}. "
-                f"Build the model from: {supported}."
+                f"Build the model from: {supported}.{_SLIM_FIRST if 'SHAPE' in names else ''}"
             )
 
     def _kind_name(self, operator: Any) -> str:

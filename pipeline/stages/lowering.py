@@ -181,6 +181,19 @@ class Images:
         """Flash that the constants of operators take, by index; none for one that goes."""
         from pipeline.plan.deploy import constants_bytes
 
+        plan = self._traced(graph)
+        return {int(op.name): constants_bytes(op, plan) for op in plan.graph.ops}
+
+    def kernels(self, graph: Graph) -> Mapping[int, str]:
+        """The kernels that operators call, by index; none for one that goes."""
+        from pipeline.plan.deploy import kernel_function
+
+        plan = self._traced(graph)
+        functions = {int(op.name): kernel_function(op, plan) for op in plan.graph.ops}
+        return {index: name for index, name in functions.items() if name is not None}
+
+    def _traced(self, graph: Graph) -> DeployPlan:
+        """The plan of a graph, with operators that are called by their numbers in it."""
         # What planning leaves of the operators is found again by their names.
         tensors = list(graph.tensors)
         for op in graph.ops:
@@ -188,8 +201,7 @@ class Images:
             tensors[output.index] = dataclasses.replace(output, name=str(op.index))
         graph = dataclasses.replace(graph, tensors=tuple(tensors))
         with tempfile.TemporaryDirectory(prefix="espalier-") as folder:
-            plan = self._plan(graph, Path(folder))
-        return {int(op.name): constants_bytes(op, plan) for op in plan.graph.ops}
+            return self._plan(graph, Path(folder))
 
     def flash_bytes(self, graph: Graph) -> int:
         """Flash of the whole image, without what belongs to a framework."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from pathlib import Path
 
@@ -82,8 +83,8 @@ def test_the_fit_keeps_what_is_promised() -> None:
         assert statistics.median(abs(model[kind]) for model in models.values()) < MEDIAN
         assert errors["layers"][kind]["median"] < MEDIAN
         for name in REFERENCE_MODELS:
-            for target in ("dsp", "portable"):
-                assert abs(models[f"reference-{name}-{target}"][kind]) < WORST
+            for bits, target in itertools.product(("", "4"), ("dsp", "portable")):
+                assert abs(models[f"reference{bits}-{name}-{target}"][kind]) < WORST
 
 
 def test_every_kernel_whose_loops_are_counted_was_fitted() -> None:

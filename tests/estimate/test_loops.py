@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from pipeline.estimate.loops.memory import moved
 from pipeline.estimate.loops.table import LOOPS
 from pipeline.estimate.loops.windows import axis, taps_inside
 from pipeline.estimate.runs import KernelRun, kernel_runs
-from pipeline.records import KernelTarget
+from pipeline.paths import firmware_path
+from pipeline.records import INT4, KernelTarget
 from pipeline.stages import plan_model
 from tests import one_op
 
@@ -23,6 +25,17 @@ def run_of(tmp_path: Path, model: bytes, target: KernelTarget) -> KernelRun:
     (run,) = kernel_runs(plan_model(path, target=target, keep_constant_channels=True))
     assert run is not None
     return run
+
+
+def test_every_kernel_has_its_loops() -> None:
+    headers = (firmware_path() / "lib" / "kernels").rglob("*.h")
+    text = "\n".join(path.read_text(encoding="utf-8") for path in headers)
+    # Kernels are declared one by one, or several of a type that is named after their operator.
+    declared = re.findall(r"^void (\w+)\(\s*const struct \w+_params \*", text, re.MULTILINE)
+    for names in re.findall(r"^\w+ (\w+_s8(?:, \w+)*);", text, re.MULTILINE):
+        declared += names.split(", ")
+    assert len(declared) > 50
+    assert not set(declared) - set(LOOPS)
 
 
 def counts_of(run: KernelRun) -> Counter[str]:
@@ -63,6 +76,41 @@ def test_values_of_a_portable_convolution_are_its_macs_without_padding(
     # Four channels together, and one alone.
     assert counts["quad_values"] == counts["single_values"] == inside * 3
     assert counts["quads"] == counts["pixels"]
+
+
+FOUR_BITS: dict[str, Any] = {"filter_dtype": INT4, "filter_limits": (-7, 7)}
+
+
+@pytest.mark.parametrize(
+    ("channels", "quads", "pairs"), [(8, 2, 0), (7, 2, 0), (6, 1, 1), (1, 0, 1)]
+)
+def test_filters_of_four_bits_are_taken_by_pairs(
+    channels: int, quads: int, pairs: int, tmp_path: Path
+) -> None:
+    model = one_op.single(
+        one_op.conv_2d, (1, 5, 5, 3), (0.05, 3), channels=channels, padding="VALID", **FOUR_BITS
+    )
+    counts = counts_of(run_of(tmp_path, model, KernelTarget.PORTABLE))
+    assert counts["pixels"] == 9
+    assert (counts["quads"], counts["pairs"]) == (9 * quads, 9 * pairs)
+    assert counts["quad_values"] == 9 * quads * 27
+    assert counts["channels"] == 9 * channels
+    dense = one_op.single(one_op.fully_connected, (2, 11), (0.05, 3), outputs=channels, **FOUR_BITS)
+    counts = counts_of(run_of(tmp_path, dense, KernelTarget.PORTABLE))
+    assert (counts["quad_values"], counts["pair_values"]) == (2 * 11 * quads, 2 * 11 * pairs)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(8, 128), (13, 20), (130, 3), (6, 5)])
+def test_blocks_of_four_bits_hold_every_weight(inputs: int, outputs: int, tmp_path: Path) -> None:
+    model = one_op.single(
+        one_op.fully_connected, (1, inputs), (0.05, 3), outputs=outputs, **FOUR_BITS
+    )
+    run = run_of(tmp_path, model, KernelTarget.DSP)
+    assert "nibbles" in run.call.function
+    counts = counts_of(run)
+    assert counts["blocks"] == -(-outputs // 4) * -(-inputs // 4)
+    assert counts["blocks"] / 2 <= counts["turns"] <= counts["blocks"]
+    assert counts["outputs"] == outputs
 
 
 @pytest.mark.parametrize("stride", [1, 2])

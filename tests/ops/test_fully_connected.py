@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline import steps
 from pipeline.errors import UnsupportedModelError
 from pipeline.ops import fully_connected
 from pipeline.ops.dsp import fully_connected as dsp_fully_connected
@@ -45,6 +46,12 @@ CASES: dict[str, tuple[tuple[int, ...], one_op.Quant, dict[str, Any]]] = {
     "splits_an_axis_in_rows": ((1, 2, 12), (0.05, 3), {"outputs": 5, "inputs": 6}),
     "per_channel": ((1, 16), (0.05, 3), {"outputs": 9, "per_channel": True}),
     "per_channel_rows": ((3, 16), (0.05, 3), {"outputs": 9, "per_channel": True}),
+    # A channel whose steps no rounding of its own multiplier tells apart.
+    "another_multiplier": (
+        (1, 64),
+        (0.05, 3),
+        {"outputs": 40, "per_channel": True, "output": (1.0, 7), "seed": 20},
+    ),
     "no_bias": ((1, 16), (0.05, 3), {"outputs": 9, "bias": None}),
     "large_bias": ((1, 16), (0.05, 3), {"outputs": 9, "bias": 2_000_000}),
     "relu": ((1, 16), (0.05, 3), {"outputs": 9, "activation": "RELU"}),
@@ -110,6 +117,18 @@ def test_doubles_are_taken_only_where_needed() -> None:
         functions[case] = fully_connected.call(graph.ops[0], graph).function
     assert functions.pop("double") == "fully_connected_double_s8"
     assert set(functions.values()) == {"fully_connected_s8"}
+
+
+def test_one_channel_does_not_keep_a_layer_from_the_faster_kernel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    graph = parse_graph(model_of("another_multiplier"), "m", "m")
+    call = kernel_call(graph.ops[0], graph, KernelTarget.DSP)
+    assert call is not None
+    assert call.function == "fully_connected_dsp_s8"
+    # What it is about: with the factor's own multiplier there is no exact form.
+    monkeypatch.setattr(steps, "_NEIGHBOURS", [])
+    assert dsp_fully_connected.call(graph.ops[0], graph) is None
 
 
 def direct_plan(model: bytes, monkeypatch: pytest.MonkeyPatch) -> DeployPlan:

@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 
+from pipeline.estimate.loops.pairs import pairs_of
 from pipeline.estimate.runs import KernelRun
 
 _WORD_BITS = 32
@@ -54,16 +55,67 @@ def fully_connected_direct_dsp(run: KernelRun) -> Counter[str]:
     )
 
 
+def fully_connected_nibbles_dsp(run: KernelRun) -> Counter[str]:
+    """Four outputs at a time of a vector in a column."""
+    p = run.params
+    rows, inputs = p["rows"], p["inputs"]
+    counts = _nibbles(run, blocks=-(-inputs // 4), alone=0)
+    counts["laid"] = rows * -(-inputs // 4)
+    counts["tails"] = rows * (inputs % 4 > 0)
+    counts["tail_values"] = rows * (inputs % 4)
+    return counts
+
+
+def fully_connected_nibbles_direct_dsp(run: KernelRun) -> Counter[str]:
+    """Four outputs at a time of values that are widened as they are read."""
+    inputs = run.params["inputs"]
+    return _nibbles(run, blocks=inputs // 4, alone=int(inputs % 4 > 0))
+
+
+def _nibbles(run: KernelRun, *, blocks: int, alone: int) -> Counter[str]:
+    """Sums of some blocks, and of `alone` more by itself: 0 or 1."""
+    p = run.params
+    rows, outputs, chunk = p["rows"], p["outputs"], p["chunk"]
+    quads = -(-outputs // 4)
+    chunks, rest = divmod(blocks, chunk)
+    # The loop over blocks is unrolled twice.
+    turns = chunks * -(-chunk // 2) + -(-rest // 2) + alone
+    return Counter(
+        calls=run.calls,
+        rows=rows,
+        quads=rows * quads,
+        sums=rows * quads * (chunks + (rest > 0) + alone),
+        turns=rows * quads * turns,
+        blocks=rows * quads * (blocks + alone),
+        outputs=rows * outputs,
+    )
+
+
+def fully_connected_s4(run: KernelRun) -> Counter[str]:
+    """Two pairs of outputs at a time, at last one of an output or two."""
+    p = run.params
+    rows, inputs = p["rows"], p["inputs"]
+    quads, pairs = pairs_of(p["outputs"])
+    return Counter(
+        calls=run.calls,
+        rows=rows,
+        wide=rows * _wide(run),
+        quads=rows * quads,
+        quad_values=rows * quads * inputs,
+        pairs=rows * pairs,
+        pair_values=rows * pairs * inputs,
+        outputs=rows * p["outputs"],
+    )
+
+
 def fully_connected(run: KernelRun) -> Counter[str]:
     """Four outputs at a time, then one."""
     p = run.params
     rows, inputs, outputs = p["rows"], p["inputs"], p["outputs"]
-    # Shifts that do not take a whole word away need both words of the product.
-    wide = int((np.ravel(p["shift"]) <= _WORD_BITS).sum()) * (1 if p["per_channel"] else outputs)
     return Counter(
         calls=run.calls,
         rows=rows,
-        wide=rows * wide,
+        wide=rows * _wide(run),
         quads=rows * (outputs // 4),
         quad_values=rows * (outputs // 4) * inputs,
         singles=rows * (outputs % 4),
@@ -76,6 +128,13 @@ def fully_connected_double(run: KernelRun) -> Counter[str]:
     p = run.params
     outputs = p["rows"] * p["outputs"]
     return Counter(calls=run.calls, rows=p["rows"], outputs=outputs, values=outputs * p["inputs"])
+
+
+def _wide(run: KernelRun) -> int:
+    """Outputs of a vector whose shift does not take a whole word away: they need both words."""
+    p = run.params
+    wide = int((np.ravel(p["shift"]) <= _WORD_BITS).sum())
+    return wide * (1 if p["per_channel"] else int(p["outputs"]))
 
 
 def _clamps(lowest: int, highest: int) -> bool:

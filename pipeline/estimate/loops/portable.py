@@ -4,37 +4,57 @@ from __future__ import annotations
 
 from collections import Counter
 
+from pipeline.estimate.loops.pairs import pairs_of
 from pipeline.estimate.loops.windows import axis
 from pipeline.estimate.runs import KernelRun
 
 
 def conv_2d(run: KernelRun) -> Counter[str]:
     """Four channels of a pixel at a time, then one; runs of neighbouring values."""
+    channels = _group_channels(run)
+    return _conv_2d(run, quads=channels // 4, single="singles", singles=channels % 4)
+
+
+def conv_2d_s4(run: KernelRun) -> Counter[str]:
+    """Two pairs of channels of a pixel at a time, at last one of a channel or two."""
+    channels = _group_channels(run)
+    quads, pairs = pairs_of(channels)
+    counts = _conv_2d(run, quads=quads, single="pairs", singles=pairs)
+    counts["channels"] = counts["groups"] * channels
+    return counts
+
+
+def _group_channels(run: KernelRun) -> int:
+    channels: int = run.params["output_c"] // run.params["groups"]
+    return channels
+
+
+def _conv_2d(run: KernelRun, *, quads: int, single: str, singles: int) -> Counter[str]:
+    """Channels of each group: `quads` four at a time, then `singles` of what `single` names."""
     p = run.params
     groups = p["groups"]
-    depth, channels = p["input_c"] // groups, p["output_c"] // groups
-    quads, singles = groups * (channels // 4), groups * (channels % 4)
+    depth = p["input_c"] // groups
+    quads, singles = groups * quads, groups * singles
     rows, rows_inside, rows_outside = _rows(run)
     columns, inside, outside = _columns(run)
     dense = p["dilation_w"] == 1 and groups == 1
     # A row of the window is one run where its taps are neighbours in memory.
     stretches = rows_inside * (_windows_inside(run) if dense else inside)
     values = rows_inside * inside * depth
-    return Counter(
+    counts = Counter(
         calls=run.calls,
         rows=rows,
         outside=rows_outside + rows * outside,
         pixels=rows * columns,
         groups=rows * columns * groups,
-        quads=rows * columns * quads,
-        quad_rows=rows_inside * columns * quads,
-        quad_runs=stretches * quads,
-        quad_values=values * quads,
-        singles=rows * columns * singles,
-        single_rows=rows_inside * columns * singles,
-        single_runs=stretches * singles,
-        single_values=values * singles,
     )
+    for name, number in (("quads", quads), (single, singles)):
+        one = name.removesuffix("s")
+        counts[name] = rows * columns * number
+        counts[f"{one}_rows"] = rows_inside * columns * number
+        counts[f"{one}_runs"] = stretches * number
+        counts[f"{one}_values"] = values * number
+    return counts
 
 
 def depthwise_conv_2d(run: KernelRun) -> Counter[str]:

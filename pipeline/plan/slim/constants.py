@@ -14,7 +14,7 @@ from pipeline.errors import UnsupportedModelError
 from pipeline.plan.pack import pack
 from pipeline.plan.slim.source import indices, is_constant, kind_of
 from pipeline.records import OpKind
-from pipeline.reference import computed_values
+from pipeline.reference import allocated_shapes, computed_values
 
 # Operators on sizes that no engine of Espalier runs, but that do nothing else than compute.
 _PURE = frozenset(OpKind.__members__) | {
@@ -23,16 +23,17 @@ _PURE = frozenset(OpKind.__members__) | {
         "BROADCAST_ARGS",
         "CAST",
         "DIV",
+        "FILL",
         "FLOOR_DIV",
         "FLOOR_MOD",
         "GATHER",
         "GATHER_ND",
         "RANGE",
     ),
-    *("RANK", "REDUCE_MIN", "REDUCE_PROD", "SELECT", "SELECT_V2", "SUM"),
+    *("RANK", "REDUCE_MIN", "REDUCE_PROD", "SELECT", "SELECT_V2", "SUM", "ZEROS_LIKE"),
 }
 # These look at the size of their input alone.
-_SIZES = ("SHAPE", "RANK")
+_SIZES = ("SHAPE", "RANK", "ZEROS_LIKE")
 # Results up to so many bytes cost less than the operator; larger ones must not outgrow its inputs.
 _SMALL_BYTES = 64
 
@@ -62,6 +63,8 @@ def fold_constants(model: Any) -> int:
         for index in indices(operator.outputs):
             _set_value(model, subgraph.tensors[index], values[index])
         subgraph.operators.remove(operator)
+    if worth:
+        _write_shapes(model, subgraph)
     return len(worth)
 
 
@@ -112,6 +115,18 @@ def _worth_it(model: Any, subgraph: Any, found: list[Any], values: dict[int, Any
             sizes.update(made)
             worth.append(operator)
     return worth
+
+
+def _write_shapes(model: Any, subgraph: Any) -> None:
+    """Give computed tensors the shapes that they have now that sizes are known.
+
+    A converter that could not tell the size of an axis wrote 1. TFLite works shapes out anew; TFLM
+    and Espalier take those of the file.
+    """
+    shapes = allocated_shapes(pack(model))
+    for index, tensor in enumerate(subgraph.tensors):
+        if not is_constant(model, tensor) and indices(tensor.shape) != [*shapes[index]]:
+            tensor.shape = np.array(shapes[index], np.int32)
 
 
 def _set_value(model: Any, tensor: Any, value: Any) -> None:

@@ -9,7 +9,8 @@ from pipeline.plan.graph import intact
 
 # TFLM's table of compressed tensors speaks of tensors and buffers by their numbers.
 _COMPRESSION = "COMPRESSION_METADATA"
-_EDGE_KINDS = ("QUANTIZE", "DEQUANTIZE", "CAST")
+# Operators that prepare values for others, or weights.
+_EDGE_KINDS = ("QUANTIZE", "DEQUANTIZE", "CAST", "DENSIFY")
 
 
 def read_model(data: bytes, origin: str) -> Any:

@@ -59,7 +59,15 @@ def plan_offline(model: FileModel, runtime: Runtime) -> OfflinePlan:
     Raises:
         UnsupportedModelError: the TFLM cannot run the model.
     """
-    check_supported(model, runtime)
+    try:
+        check_supported(model, runtime)
+    except UnsupportedModelError as error:
+        able = [name for name, other in RUNTIMES.items() if _supports(model, other)]
+        if not able:
+            raise
+        raise UnsupportedModelError(
+            f"{error} To plan for a TFLM that takes it: --tflm-runtime {able[0]}."
+        ) from error
     search = _Search(model, runtime)
     offsets = search.best()
     planned = with_plan(model, offsets)

@@ -30,6 +30,9 @@ class Deployed(Protocol):
     def weights_bytes(self, graph: Graph) -> Mapping[int, int]:
         """Flash that the constants of operators take, by index; none for one that goes."""
 
+    def kernels(self, graph: Graph) -> Mapping[int, str]:
+        """The kernels that operators call, by index; none for one that goes."""
+
     def flash_bytes(self, graph: Graph) -> int:
         """Flash of the whole image."""
 
@@ -106,7 +109,7 @@ def lower_weights(
             flash_bytes_before=before,
             divergence=0.0,
         )
-    candidates = _candidates(graph, x, deployed)
+    candidates = _worth_their_kernels(graph, _candidates(graph, x, deployed), deployed)
     everything = frozenset(range(len(candidates)))
     if flash_bytes is None:
         sizes = {everything: deployed.flash_bytes(_lowered(graph, candidates, everything))}
@@ -184,6 +187,25 @@ def _candidates(graph: Graph, x: tuple[Array, ...], deployed: Deployed) -> tuple
         for layer, made in pairs
     ]
     return tuple(candidate for candidate in found if candidate.bytes_after < candidate.bytes_before)
+
+
+def _worth_their_kernels(
+    graph: Graph, candidates: tuple[_Candidate, ...], deployed: Deployed
+) -> tuple[_Candidate, ...]:
+    """Candidates without those whose kernel takes more flash than all of them together save."""
+    kernels = deployed.kernels(_lowered(graph, candidates, range(len(candidates))))
+    needed = {each.layer.op.index: kernels.get(each.layer.op.index, "") for each in candidates}
+    saved: dict[str, int] = {}
+    for each in candidates:
+        name = needed[each.layer.op.index]
+        saved[name] = saved.get(name, 0) + each.bytes_before - each.bytes_after
+    smallest = deployed.flash_bytes(_lowered(graph, candidates, range(len(candidates))))
+    for name in sorted(saved, key=lambda kernel: saved[kernel]):
+        others = tuple(each for each in candidates if needed[each.layer.op.index] != name)
+        without = deployed.flash_bytes(_lowered(graph, others, range(len(others))))
+        if without <= smallest:
+            candidates, smallest = others, without
+    return candidates
 
 
 def _layer_inputs(
@@ -264,6 +286,13 @@ def _does_not_fit(
     smallest: int,
     candidates: Sequence[_Candidate],
 ) -> DoesNotFitError:
+    if not candidates:
+        return DoesNotFitError(
+            f"{graph.name}: expected at most {flash_bytes:,} B of flash. Received: {before:,} B, "
+            "of which four bits save nothing: only filters of convolutions and fully connected "
+            "layers can have them, and have to save more than their kernels take. Prune the model "
+            "(`espalier prune --budget flash=SIZE`), or raise --flash."
+        )
     return DoesNotFitError(
         f"{graph.name}: expected at most {flash_bytes:,} B of flash. Received: {smallest:,} B with "
         f"weights of four bits in all {len(candidates)} layers that gain by them, of {before:,} B "

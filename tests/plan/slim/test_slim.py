@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import UnsupportedModelError
+from pipeline.plan.graph import parse_graph
 from pipeline.plan.pack import pack
 from pipeline.plan.slim.inputs import model_inputs
 from pipeline.plan.slim.slim import SlimFile, SlimOptions, slim
@@ -123,6 +124,33 @@ def test_open_batch_becomes_1_and_its_arithmetic_goes() -> None:
     assert (made.operators_before, made.operators) == (5, 2)
     for tensor in unpacked(made.tflite).subgraphs[0].tensors:
         assert tensor.shapeSignature is None
+
+
+def with_state_of_the_batch() -> bytes:
+    """An open batch: FILL makes a recurrent layer's first state; shapes say 1 where 6 is meant."""
+    builder = ModelBuilder()
+    x = builder.tensor("x", (1, 6), scale=0.1, signature=(-1, 6))
+    shape = builder.tensor("shape", (2,), dtype="int32")
+    builder.operator("SHAPE", [x], [shape], "ShapeOptions", outType=2)
+    zero = builder.constant("zero", np.int8(3), scale=0.1, zero_point=3)
+    state = builder.tensor("state", (1, 1), scale=0.1, zero_point=3, signature=(-1, -1))
+    builder.operator("FILL", [shape, zero], [state], "FillOptions")
+    total = builder.tensor("total", (1, 1), scale=0.2, signature=(-1, -1))
+    builder.operator("ADD", [x, state], [total], "AddOptions")
+    y = builder.tensor("y", (1, 6), scale=0.2, signature=(-1, 6))
+    builder.operator("RESHAPE", [total, shape], [y], "ReshapeOptions")
+    return builder.build([x], [y])
+
+
+def test_shapes_are_those_of_batch_1() -> None:
+    with pytest.raises(UnsupportedModelError, match="become constants by `espalier slim"):
+        parse_graph(with_state_of_the_batch(), "m", "m")
+    made = slimmed(with_state_of_the_batch())
+    assert kinds(made.tflite) == ["ADD", "RESHAPE"]
+    shapes = [list(tensor.shape) for tensor in unpacked(made.tflite).subgraphs[0].tensors]
+    assert [1, 1] not in shapes
+    # Espalier reads it now, as TFLM does.
+    assert made.macs is not None
 
 
 def with_custom_operator() -> bytes:

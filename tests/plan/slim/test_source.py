@@ -29,6 +29,19 @@ def to_float(model: Any, schema: Any) -> None:
         tensor.type = schema.TensorType.FLOAT32
 
 
+def to_float_with_sparse_weights(model: Any, schema: Any) -> None:
+    to_float(model, schema)
+    code, operator = schema.OperatorCodeT(), schema.OperatorT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DENSIFY
+    weights = schema.TensorT()
+    weights.type, weights.shape = schema.TensorType.INT8, [4]
+    operator.opcodeIndex = len(model.operatorCodes)
+    operator.inputs = operator.outputs = [len(model.subgraphs[0].tensors)]
+    model.operatorCodes.append(code)
+    model.subgraphs[0].tensors.append(weights)
+    model.subgraphs[0].operators.append(operator)
+
+
 def with_open(axis: int) -> Callable[[Any, Any], None]:
     def change(model: Any, schema: Any) -> None:
         x = model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]]
@@ -58,6 +71,7 @@ def with_data_beside(model: Any, schema: Any) -> None:
     ("change", "message"),
     [
         pytest.param(to_float, r"float model \(ADD\).*espalier quantize", id="float"),
+        pytest.param(to_float_with_sparse_weights, r"float model \(ADD\)", id="sparse float"),
         pytest.param(with_open(1), "must have a known shape.*fixed input shape", id="height"),
         pytest.param(with_stored_batch, "must have a known shape", id="batch stored as 4"),
         pytest.param(compressed, "Slim the model first", id="compressed"),

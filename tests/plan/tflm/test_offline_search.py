@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
+from pipeline.errors import UnsupportedModelError
 from pipeline.plan.file_model import FileModel
 from pipeline.plan.graph import parse_file_model
 from pipeline.plan.tflm.arena import predict_arena, tensor_buffers
@@ -16,6 +17,7 @@ from pipeline.plan.tflm.offline_search import plan_offline
 from pipeline.plan.tflm.planner import Buffer
 from pipeline.plan.tflm.runtimes import find_runtime
 from pipeline.records import ARENA_ALIGNMENT_BYTES, OpKind
+from tests import one_op
 from tests.random_draw import SeededDraw
 from tests.random_models import has_int4, random_graph
 from tests.shared import REFERENCE_MODELS, shared_path
@@ -106,3 +108,11 @@ def test_reference_models(name: str) -> None:
     # The plan is right for the others, too, whatever their kernels ask for.
     for first, second in plan.arenas.values():
         assert second.head_bytes <= first.head_bytes
+
+
+def test_a_tflm_that_cannot_run_it_names_one_that_can() -> None:
+    data = one_op.single(one_op.fully_connected, (1, 8), (0.05, 3), outputs=4, per_channel=True)
+    with pytest.raises(
+        UnsupportedModelError, match=r"4 scales.*--tflm-runtime tflite-micro-2026\."
+    ):
+        plan_offline(file_model(data), find_runtime("chirale-2.0.0"))

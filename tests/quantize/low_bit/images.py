@@ -1,4 +1,4 @@
-"""What graphs cost without an image: their constants, and 5,000 bytes for everything else."""
+"""What graphs cost without an image: constants, kernels of four bits, 5,000 bytes for the rest."""
 
 from __future__ import annotations
 
@@ -18,10 +18,15 @@ RUNTIME_BYTES = 5_000
 
 
 class PlannedImages:
-    """See `low_bit.Deployed`."""
+    """See `low_bit.Deployed`.
 
-    def __init__(self, tflite: bytes) -> None:
-        self._tflite = tflite
+    Args:
+        tflite: the file that graphs come from.
+        kernel_bytes: of each kernel for weights of four bits.
+    """
+
+    def __init__(self, tflite: bytes, kernel_bytes: int = 0) -> None:
+        self._tflite, self._kernel_bytes = tflite, kernel_bytes
 
     def write(self, graph: Graph) -> bytes:
         return write_tflite(graph, self._tflite)
@@ -37,8 +42,14 @@ class PlannedImages:
             if call is not None
         }
 
+    def kernels(self, graph: Graph) -> Mapping[int, str]:
+        calls = {op.index: kernel_call(op, graph, KernelTarget.DSP) for op in graph.ops}
+        return {index: call.function for index, call in calls.items() if call is not None}
+
     def flash_bytes(self, graph: Graph) -> int:
-        return RUNTIME_BYTES + sum(self.weights_bytes(graph).values())
+        kernels = {name for name in self.kernels(graph).values() if "nibbles" in name}
+        weights = sum(self.weights_bytes(graph).values())
+        return RUNTIME_BYTES + weights + self._kernel_bytes * len(kernels)
 
 
 def network(seed: int = 0) -> bytes:

@@ -17,9 +17,9 @@ from tests.quantize.low_bit.images import PlannedImages, network_graph, samples
 from tests.tflite_models import ModelBuilder
 
 
-def lowered(budget: int | None) -> LowBitResult:
+def lowered(budget: int | None, kernel_bytes: int = 0) -> LowBitResult:
     graph, data = network_graph()
-    return lower_weights(graph, samples(), budget, PlannedImages(data))
+    return lower_weights(graph, samples(), budget, PlannedImages(data, kernel_bytes))
 
 
 def bounds() -> tuple[int, int]:
@@ -67,6 +67,21 @@ def test_a_budget_out_of_reach_says_what_is_reachable() -> None:
         lowered(smallest - 1)
     assert f"{smallest:,} B is the smallest" in str(info.value)
     assert f"{largest:,} B" in str(info.value)
+
+
+def test_a_kernel_of_four_bits_has_to_save_more_than_it_takes() -> None:
+    # The classifier's saves 72 bytes, those of the convolutions 304 and 1,728.
+    result = lowered(None, kernel_bytes=100)
+    assert {layer.kind for layer in result.layers} == {"CONV_2D"}
+    assert result.flash_bytes == bounds()[0] + 72 + 2 * 100
+    # So much is in reach, then, with a budget.
+    assert lowered(result.flash_bytes, kernel_bytes=100).flash_bytes == result.flash_bytes
+
+
+def test_a_model_that_gains_nothing_stays_and_is_said() -> None:
+    assert lowered(None, kernel_bytes=2_000).layers == ()
+    with pytest.raises(DoesNotFitError, match="Received: 10,280 B, of which four bits save noth"):
+        lowered(9_000, kernel_bytes=2_000)
 
 
 def test_outputs_change_little() -> None:
