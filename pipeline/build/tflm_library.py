@@ -45,6 +45,9 @@ _FOREIGN_FOLDERS = frozenset(
         *("testing", "tests", "tools", "xtensa"),
     )
 )
+# Ends of names of test programs, and of CMSIS-NN's kernels of half precision: TFLM calls none, and
+# compilers know their type on few cores only.
+_FOREIGN_ENDS = ("_test", "_f16")
 # Names of test programs and test doubles; and of the files that a platform replaces.
 _FOREIGN_NAMES = ("fake_", "kernel_runner", "mock_", "test_")
 _REPLACED = ("debug_log", "micro_time", "system_setup")
@@ -161,7 +164,7 @@ def library_sources(folder: Path) -> Iterator[Path]:
             relative = path.relative_to(folder)
             if path.suffix not in (".c", ".cc", ".cpp") or set(relative.parts) & _FOREIGN_FOLDERS:
                 continue
-            if path.stem.endswith("_test") or path.stem.startswith(_FOREIGN_NAMES):
+            if path.stem.endswith(_FOREIGN_ENDS) or path.stem.startswith(_FOREIGN_NAMES):
                 continue
             if path.stem in _REPLACED or (path.parent == kernels and path.stem in optimized):
                 continue
