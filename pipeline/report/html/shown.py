@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 from pipeline.report.origin import device_origin
 
 Key = str | int
+
+# TensorFlow's names of what a model gives.
+_OUTPUT = re.compile(r"StatefulPartitionedCall(_\d+)?:\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,8 @@ def short_names(names: Sequence[str]) -> list[str]:
     """What tells layers apart in their names, in a few characters.
 
     TFLite joins the names of fused tensors with semicolons, and puts the models' names in front:
-    the first name counts, from where it no longer is that of nearly all others.
+    the first name counts, from where it no longer is that of nearly all others. What the converter
+    calls the models' outputs says nothing.
     """
     paths = [name.split(";")[0].split("/") for name in names]
     while True:
@@ -112,4 +117,4 @@ def short_names(names: Sequence[str]) -> list[str]:
         if len(first) != 1 or sharing < 2:
             break
         paths = [path[1:] if len(path) > 1 else path for path in paths]
-    return [path[0] or "layer" for path in paths]
+    return [_OUTPUT.sub("output", path[0]) or "layer" for path in paths]
