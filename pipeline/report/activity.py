@@ -66,6 +66,9 @@ class Activity:
     def text(self, now: float) -> str:
         """How far it is, and how long it will take, in words."""
         elapsed = now - self.start
+        if self.total and self.done >= self.total:
+            # What follows is not counted: it evaluates, converts, writes.
+            return f"{self.done:,} of {self.total:,}, finishing; {duration(elapsed)} so far"
         if self.total:
             left = self._left_s(elapsed)
             guess = "" if left is None else f", about {duration(left)} left"

@@ -57,6 +57,19 @@ def test_without_a_terminal_there_are_plain_lines(
     ]
 
 
+def test_what_comes_after_the_last_step_is_no_time_left(
+    now: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Reporter().steps("training") as step:
+        for seconds, done in ((1.0, 1), (2.0, 2), (40.0, 2)):
+            now[0] = seconds
+            step(done, 2)
+    assert capsys.readouterr().err.splitlines() == [
+        "  training: 2 of 2, finishing; 2 s so far",
+        "  training: 2 of 2, finishing; 40 s so far",
+    ]
+
+
 def test_what_is_over_at_once_has_no_line(
     now: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
