@@ -45,9 +45,9 @@ _FOREIGN_FOLDERS = frozenset(
         *("testing", "tests", "tools", "xtensa"),
     )
 )
-# Ends of names of test programs, and of CMSIS-NN's kernels of half precision: TFLM calls none, and
-# compilers know their type on few cores only.
-_FOREIGN_ENDS = ("_test", "_f16")
+# Ends of names of test programs, and of CMSIS-NN's kernels for floats: TFLM calls none of them, and
+# their types are CMSIS-DSP's.
+_FOREIGN_ENDS = ("_test", "_f16", "_f32")
 # Names of test programs and test doubles; and of the files that a platform replaces.
 _FOREIGN_NAMES = ("fake_", "kernel_runner", "mock_", "test_")
 _REPLACED = ("debug_log", "micro_time", "system_setup")

@@ -39,6 +39,7 @@ LEFT = (
     f"{MICRO}/micro_interpreter.h",
     f"{MICRO}/micro_log_test.cc",
     "third_party/cmsis_nn/Source/ConvolutionFunctions/arm_convolve_f16.c",
+    "third_party/cmsis_nn/Source/ConvolutionFunctions/arm_convolve_f32.c",
     "third_party/kissfft/kiss_fft.c",
 )
 
