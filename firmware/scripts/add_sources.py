@@ -31,10 +31,13 @@ BOARDS = FIRMWARE.parent / "boards"
 # Speed does not matter in the harness; what it takes of the flash does.
 HARNESS_OPTIMIZATION = "-Os"
 RUNTIME_OPTIMIZATION = "-O2"
-# The oldest compiler is the Nano's GCC 7.
+FROM_FOLDER = env.GetProjectOption("custom_tflm_folder", "no") == "yes"  # noqa: F821
+# The oldest compiler is the Nano's GCC 7. TensorFlow Lite Micro from a folder may be new, and this
+# computer's compiler builds it.
 LANGUAGE = {
     ".c": "-std=c11",
-    ".cc": "-std=gnu++14 -fno-exceptions -fno-rtti -fno-threadsafe-statics",
+    ".cc": f"-std=gnu++{17 if FROM_FOLDER else 14}"
+    " -fno-exceptions -fno-rtti -fno-threadsafe-statics",
 }
 WARNINGS = "-Wall -Wextra -Wvla"
 
@@ -110,7 +113,7 @@ def add_sources(env):
 def add_tflm(env):
     """Link TensorFlow Lite Micro, where the pipeline has compiled it from a folder."""
     archive = os.environ.get("ESPALIER_TFLM_ARCHIVE", "")
-    if env.GetProjectOption("custom_tflm_folder", "no") != "yes":
+    if not FROM_FOLDER:
         return
     if not archive:
         sys.exit(
