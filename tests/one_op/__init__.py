@@ -10,10 +10,10 @@ from tests.one_op.building import (
     Bias,
     Pair,
     Quant,
-    output_size,
     quant_of,
     shape_of,
     single,
+    window_sizes,
 )
 from tests.one_op.movement import (
     blocks,
@@ -58,7 +58,6 @@ __all__ = [
     "fully_connected",
     "function",
     "mean",
-    "output_size",
     "pack",
     "pad",
     "pool_2d",
@@ -75,4 +74,5 @@ __all__ = [
     "tile",
     "transpose",
     "transpose_conv",
+    "window_sizes",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tests.tflite_models import ModelBuilder
+from tests.tflite_models import ACTIVATIONS, PADDINGS, ModelBuilder
 
 # Quantization (scale, zero point) of a tensor.
 Quant = tuple[float, int]
@@ -38,11 +38,30 @@ def quant_of(builder: ModelBuilder, index: int) -> Quant:
     return float(quant.scale[0]), int(quant.zeroPoint[0])
 
 
-def output_size(size: int, taps: int, stride: int, dilation: int, padding: str) -> int:
-    """Output size of a sliding window along one axis."""
+def window_sizes(
+    sizes: Sequence[int],
+    kernel: Pair,
+    stride: Pair,
+    padding: str,
+    dilation: Pair = (1, 1),
+) -> list[int]:
+    """Height and width of what a window gives that slides over an image of these sizes."""
     if padding == "SAME":
-        return -(-size // stride)
-    return (size - (taps - 1) * dilation - 1) // stride + 1
+        return [-(-size // step) for size, step in zip(sizes, stride, strict=True)]
+    return [
+        (size - (taps - 1) * spread - 1) // step + 1
+        for size, taps, step, spread in zip(sizes, kernel, stride, dilation, strict=True)
+    ]
+
+
+def sliding(stride: Pair, padding: str, activation: str) -> dict[str, object]:
+    """Options of every operator whose window slides."""
+    return {
+        "padding": PADDINGS[padding],
+        "strideH": stride[0],
+        "strideW": stride[1],
+        "fusedActivationFunction": ACTIVATIONS[activation],
+    }
 
 
 def output_of(builder: ModelBuilder, kind: str, shape: Sequence[int], quant: Quant) -> int:

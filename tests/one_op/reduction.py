@@ -10,11 +10,12 @@ from tests.one_op.building import (
     Pair,
     Quant,
     output_of,
-    output_size,
     quant_of,
     shape_of,
+    sliding,
+    window_sizes,
 )
-from tests.tflite_models import ACTIVATIONS, PADDINGS, ModelBuilder
+from tests.tflite_models import ModelBuilder
 
 
 def pool_2d(
@@ -29,23 +30,17 @@ def pool_2d(
     activation: str = "NONE",
 ) -> int:
     """AVERAGE_POOL_2D or MAX_POOL_2D, with the input's quantization."""
-    _, height, width, depth = shape_of(builder, x)
-    sizes = [
-        output_size(size, taps, step, 1, padding)
-        for size, taps, step in zip((height, width), kernel, stride, strict=True)
-    ]
+    _, *image, depth = shape_of(builder, x)
+    sizes = window_sizes(image, kernel, stride, padding)
     y = output_of(builder, kind, (1, *sizes, depth), quant_of(builder, x))
     builder.operator(
         kind,
         [x],
         [y],
         "Pool2DOptions",
-        padding=PADDINGS[padding],
-        strideH=stride[0],
-        strideW=stride[1],
+        **sliding(stride, padding, activation),
         filterHeight=kernel[0],
         filterWidth=kernel[1],
-        fusedActivationFunction=ACTIVATIONS[activation],
     )
     return y
 

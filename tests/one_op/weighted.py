@@ -9,11 +9,12 @@ from tests.one_op.building import (
     Pair,
     Quant,
     output_of,
-    output_size,
     quant_of,
     shape_of,
+    sliding,
+    window_sizes,
 )
-from tests.tflite_models import ACTIVATIONS, PADDINGS, ModelBuilder, Scales
+from tests.tflite_models import ACTIVATIONS, ModelBuilder, Scales
 
 
 def _scales(rng: np.random.Generator, channels: int, per_channel: bool, scale: float) -> Scales:
@@ -58,29 +59,23 @@ def conv_2d(
     output: Quant = (0.1, -5),
 ) -> int:
     """CONV_2D; a bias of None is an absent one."""
-    _, height, width, depth = shape_of(builder, x)
+    _, *image, depth = shape_of(builder, x)
     shape = (channels, *kernel, depth // groups)
     weights = rng.integers(*filter_limits, size=shape, endpoint=True)
     scales = _scales(rng, channels, per_channel, filter_scale)
     inputs = [x, builder.constant("filter", weights, dtype=filter_dtype, scale=scales)]
     if bias is not None:
         inputs.append(_bias(builder, rng, x, channels, bias, scales))
-    sizes = [
-        output_size(size, kernel[axis], stride[axis], dilation[axis], padding)
-        for axis, size in enumerate((height, width))
-    ]
+    sizes = window_sizes(image, kernel, stride, padding, dilation)
     y = output_of(builder, "CONV_2D", (1, *sizes, channels), output)
     builder.operator(
         "CONV_2D",
         inputs,
         [y],
         "Conv2DOptions",
-        padding=PADDINGS[padding],
-        strideH=stride[0],
-        strideW=stride[1],
+        **sliding(stride, padding, activation),
         dilationHFactor=dilation[0],
         dilationWFactor=dilation[1],
-        fusedActivationFunction=ACTIVATIONS[activation],
     )
     return y
 
@@ -104,30 +99,24 @@ def depthwise_conv_2d(
     output: Quant = (0.05, 3),
 ) -> int:
     """DEPTHWISE_CONV_2D; `multiplier` output channels for each input channel."""
-    _, height, width, depth = shape_of(builder, x)
+    _, *image, depth = shape_of(builder, x)
     channels = depth * multiplier
     weights = rng.integers(*filter_limits, size=(1, *kernel, channels), endpoint=True)
     scales = _scales(rng, channels, per_channel, filter_scale)
     inputs = [x, builder.constant("filter", weights, dtype=filter_dtype, scale=scales, axis=3)]
     if bias is not None:
         inputs.append(_bias(builder, rng, x, channels, bias, scales))
-    sizes = [
-        output_size(size, kernel[axis], stride[axis], dilation[axis], padding)
-        for axis, size in enumerate((height, width))
-    ]
+    sizes = window_sizes(image, kernel, stride, padding, dilation)
     y = output_of(builder, "DEPTHWISE_CONV_2D", (1, *sizes, channels), output)
     builder.operator(
         "DEPTHWISE_CONV_2D",
         inputs,
         [y],
         "DepthwiseConv2DOptions",
-        padding=PADDINGS[padding],
-        strideH=stride[0],
-        strideW=stride[1],
+        **sliding(stride, padding, activation),
         dilationHFactor=dilation[0],
         dilationWFactor=dilation[1],
         depthMultiplier=multiplier,
-        fusedActivationFunction=ACTIVATIONS[activation],
     )
     return y
 
@@ -206,9 +195,6 @@ def transpose_conv(
         inputs,
         [y],
         "TransposeConvOptions",
-        padding=PADDINGS[padding],
-        strideH=stride[0],
-        strideW=stride[1],
-        fusedActivationFunction=ACTIVATIONS[activation],
+        **sliding(stride, padding, activation),
     )
     return y

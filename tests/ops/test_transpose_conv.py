@@ -63,10 +63,7 @@ def test_any_geometry(data: st.DataObject, compiler: HostCompiler) -> None:
     if padding == "VALID" and any(taps > length for taps, length in zip(kernel, size, strict=True)):
         padding = "SAME"
     # The image that a convolution with these options makes of the output.
-    height, width = (
-        one_op.output_size(length, taps, step, 1, padding)
-        for length, taps, step in zip(size, kernel, stride, strict=True)
-    )
+    height, width = one_op.window_sizes(size, kernel, stride, padding)
     model = one_op.single(
         one_op.transpose_conv,
         (1, height, width, data.draw(st.integers(1, 4))),
