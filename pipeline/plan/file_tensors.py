@@ -15,7 +15,7 @@ from pipeline.records import INT4, Array, QuantParams, Tensor
 _MOST_ELEMENTS = 1 << 28
 
 # TFLite's TensorType codes whose values NumPy can hold, those of INT4 as int8.
-_DTYPES = {
+DTYPES = {
     0: "float32",
     1: "float16",
     2: "int32",
@@ -31,7 +31,7 @@ _DTYPES = {
 
 def dtype_of(tensor: Any) -> str:
     """The type of a flatbuffer's tensor; one that NumPy cannot hold by TFLite's number."""
-    return _DTYPES.get(tensor.Type(), f"TensorType {tensor.Type()}")
+    return DTYPES.get(tensor.Type(), f"TensorType {tensor.Type()}")
 
 
 def read_tensor(model: Any, subgraph: Any, index: int) -> Tensor:
@@ -104,7 +104,7 @@ def _quant(raw: Any, name: str, dtype: str) -> QuantParams | None:
 def _constant(buffer: Any, name: str, shape: tuple[int, ...], dtype: str) -> Array | None:
     if buffer is None or buffer.DataLength() == 0:
         return None
-    if dtype not in _DTYPES.values():
+    if dtype not in DTYPES.values():
         raise UnsupportedModelError(
             f"tensor '{name}': weights must be int8 and biases int32. Received: {dtype}. "
             "Quantize the model to full int8: espalier deploy MODEL.keras --data SPEC."

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.artifacts import cached_folder, hash_file
 from pipeline.device.board import load_board
@@ -229,8 +230,9 @@ def compare_side(
     samples: tuple[Dataset, Split],
     side: Array,
     reporter: Reporter,
+    float_scores: npt.NDArray[np.float32] | None = None,
 ) -> Comparison:
-    """Float against int8 on one side of the samples."""
+    """Float against int8 on one side of the samples; scores of the float model where known."""
     from pipeline.quantize.evaluate import compare
 
     dataset, _ = samples
@@ -243,6 +245,7 @@ def compare_side(
             ids=[dataset.ids[index] for index in side],
             class_names=dataset.class_names,
             scaling=loaded.scaling,
+            float_scores=float_scores,
             on_progress=step,
         )
 

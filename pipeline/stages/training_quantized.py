@@ -51,6 +51,7 @@ def train_or_calibrate(
         ConfigError: samples that do not fit the model.
         UnsupportedModelError: a model that cannot become int8, or be trained so.
     """
+    from pipeline.quantize.evaluate import predict_float
     from pipeline.quantize.qat.train import check_trainable
 
     dataset, split = samples
@@ -62,8 +63,9 @@ def train_or_calibrate(
     result = _train(loaded, samples, settings, reporter, states)
     files["qat"] = result.tflite
     side = some_of(dataset, split.val)
+    scores = predict_float(loaded.model, dataset.x[side], scaling=loaded.scaling)
     balanced = {
-        name: compare_side(loaded, tflite, samples, side, reporter).int8_accuracy.balanced
+        name: compare_side(loaded, tflite, samples, side, reporter, scores).int8_accuracy.balanced
         for name, tflite in files.items()
     }
     kept = max(balanced, key=balanced.__getitem__)

@@ -8,18 +8,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import UnsupportedModelError
+from pipeline.plan.file_tensors import DTYPES
 from pipeline.plan.slim.source import indices, kind_of
 
-# TFLite's TensorType codes of inputs that values can be drawn for.
-_DTYPES = {
-    0: "float32",
-    2: "int32",
-    3: "uint8",
-    4: "int64",
-    6: "bool",
-    7: "int16",
-    9: "int8",
-}
+# Types of inputs that values can be drawn for.
+_DRAWN = frozenset(("float32", "int32", "uint8", "int64", "bool", "int16", "int8"))
 # Of inputs that are numbers of something: embeddings, sizes. More would point outside.
 _MOST_COUNTED = 1
 
@@ -57,12 +50,12 @@ def model_inputs(tflite: bytes) -> tuple[ModelInput, ...]:
 
 def _input(model: Any, subgraph: Any, index: int) -> ModelInput:
     tensor = subgraph.tensors[index]
-    if tensor.type not in _DTYPES:
+    dtype = DTYPES.get(tensor.type)
+    if dtype not in _DRAWN:
         raise UnsupportedModelError(
             f"input {index} must be int8, uint8, int16, int32, int64, bool or float32. Received: "
             f"TensorType {tensor.type}. Convert the model with another input type."
         )
-    dtype = _DTYPES[tensor.type]
     low, high, zero_point = _range(model, subgraph, index, dtype)
     # Of the batch, 1 is what is left.
     shape = tuple(max(1, size) for size in indices(tensor.shape))
@@ -87,7 +80,7 @@ def _real_range(model: Any, subgraph: Any, index: int) -> tuple[float, float, fl
         if kind_of(model, operator) != "QUANTIZE" or operator.inputs[0] != index:
             continue
         tensor = subgraph.tensors[operator.outputs[0]]
-        limits = np.iinfo(_DTYPES[tensor.type])
+        limits = np.iinfo(DTYPES[tensor.type])
         scale = float(tensor.quantization.scale[0])
         zero_point = int(tensor.quantization.zeroPoint[0])
         low, high = (scale * (end - zero_point) for end in (int(limits.min), int(limits.max)))

@@ -193,13 +193,14 @@ def _worth_their_kernels(
     graph: Graph, candidates: tuple[_Candidate, ...], deployed: Deployed
 ) -> tuple[_Candidate, ...]:
     """Candidates without those whose kernel takes more flash than all of them together save."""
-    kernels = deployed.kernels(_lowered(graph, candidates, range(len(candidates))))
+    everywhere = _lowered(graph, candidates, range(len(candidates)))
+    kernels = deployed.kernels(everywhere)
     needed = {each.layer.op.index: kernels.get(each.layer.op.index, "") for each in candidates}
     saved: dict[str, int] = {}
     for each in candidates:
         name = needed[each.layer.op.index]
         saved[name] = saved.get(name, 0) + each.bytes_before - each.bytes_after
-    smallest = deployed.flash_bytes(_lowered(graph, candidates, range(len(candidates))))
+    smallest = deployed.flash_bytes(everywhere)
     for name in sorted(saved, key=lambda kernel: saved[kernel]):
         others = tuple(each for each in candidates if needed[each.layer.op.index] != name)
         without = deployed.flash_bytes(_lowered(graph, others, range(len(others))))
